@@ -1,0 +1,40 @@
+# Everything a newcomer needs: `make demo` shows the main job, `make test` proves it. Both do their own set-up.
+SHELL := /bin/bash
+.PHONY: demo test setup judges fmt lint docs deny fuzz bench clean
+
+CARGO ?= cargo
+VENV := target/judges
+FUZZ_SECONDS ?= 60
+
+demo: setup ## Start Signet with stand-ins for Microsoft's hosts, send the demo mail, print what happened.
+	$(CARGO) run --release --locked --bin signet -- demo --output target/demo
+
+test: setup judges ## All tests, with the foreign judges.
+	SIGNET_JUDGES=$(CURDIR)/$(VENV) $(CARGO) test --locked --workspace
+
+setup: ## The pinned toolchain with its wasm target.
+	@rustup toolchain install >/dev/null 2>&1 || rustup toolchain install
+
+judges: ## Foreign verifiers and clients that tests compare with (Debian and PyPI packages).
+	@tests/judges/install.sh $(VENV)
+
+fmt:
+	$(CARGO) fmt --all --check
+
+lint: setup
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+docs: setup
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+deny: setup
+	@.ci/deny
+
+fuzz: setup ## Every fuzz target for FUZZ_SECONDS (60) seconds.
+	@.ci/fuzz $(FUZZ_SECONDS)
+
+bench: setup ## Throughput, processor time and latency on loopback; prints its method.
+	$(CARGO) run --release --locked --package signet-bench
+
+clean:
+	$(CARGO) clean
