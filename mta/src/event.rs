@@ -34,6 +34,8 @@ pub struct MessageEvent {
     pub kind: &'static str,
     /// Why the message as a whole is not edited, empty when it may be.
     pub passed: String,
+    /// Loop tokens that were not ours; they are removed.
+    pub look_alikes: usize,
     /// One entry an outgoing copy.
     pub copies: Vec<CopyEvent>,
     /// The plugin outcome class, empty when all calls answered.
@@ -79,6 +81,9 @@ pub struct CopyEvent {
     pub signatures: Vec<String>,
     /// Why these, or why none.
     pub reason: String,
+    /// Every rule with why it did or did not apply; not logged, because it may be long.
+    #[serde(skip)]
+    pub explanation: Vec<String>,
     /// Where each went: the part, the boundary rule that decided, the confidence.
     pub placements: Vec<String>,
     /// Which seals were written: `dkim=DOMAIN/SELECTOR`, `arc=i`.

@@ -19,6 +19,9 @@ pub enum Refusal {
     /// From is not proven and the tenant's policy is to refuse.
     #[error("the From domain is not proven: {0}")]
     Unaligned(String),
+    /// It would be refused, but a check could not be finished.
+    #[error("the From domain cannot be checked now: {0}")]
+    Unchecked(String),
     /// A plugin gave no answer and the tenant's policy is to defer.
     #[error("a plugin gave no answer: {0}")]
     Plugin(String),
@@ -37,6 +40,7 @@ impl Refusal {
             Self::NoTenant(_) => Reply::not_permitted(),
             Self::Loop(_) => Reply::new(554, (5, 4, 6), "too many hops"),
             Self::Unaligned(_) => Reply::new(550, (5, 7, 26), "the sender's domain could not be authenticated"),
+            Self::Unchecked(_) => Reply::new(451, (4, 7, 0), "the sender's domain cannot be checked now, try again later"),
             Self::Plugin(_) | Self::Seal(_) | Self::Internal(_) => Reply::local_error(),
         }
     }
@@ -47,6 +51,7 @@ impl Refusal {
             Self::NoTenant(_) => "no-tenant",
             Self::Loop(_) => "loop",
             Self::Unaligned(_) => "unaligned",
+            Self::Unchecked(_) => "unchecked",
             Self::Plugin(_) => "plugin",
             Self::Seal(_) => "seal",
             Self::Internal(_) => "internal",
@@ -73,6 +78,7 @@ mod tests {
             (Refusal::NoTenant(String::new()), 550),
             (Refusal::Loop(99), 554),
             (Refusal::Unaligned(String::new()), 550),
+            (Refusal::Unchecked(String::new()), 451),
             (Refusal::Plugin(String::new()), 451),
             (Refusal::Seal(String::new()), 451),
             (Refusal::Internal(String::new()), 451),

@@ -43,3 +43,17 @@ for wanted in sys.argv[1:]:
     except PackageNotFoundError:
         sys.exit(1)
 PY
+
+# Test data that nobody here wrote, as their source distributions carry it: the openspf RFC 7208 suite, and messages.
+sources=$venv/sources
+mkdir -p "$sources"
+for package in pyspf==2.0.14 mail-parser==4.8.0; do
+    folder=$sources/${package//==/-}
+    [ -d "$folder" ] && continue
+    download=$(mktemp -d)
+    "$venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --dest "$download" "$package"
+    mkdir -p "$folder.part"
+    tar -xzf "$download"/*.tar.gz -C "$folder.part" --strip-components 1
+    mv "$folder.part" "$folder"
+    rm -r "$download"
+done

@@ -1,0 +1,51 @@
+//! Compiles the default plugins and leaves their components in `OUT_DIR`, from where they are embedded.
+
+#![allow(clippy::print_stdout, reason = "standard output is how a build script talks to Cargo")]
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[path = "src/plugin/component.rs"]
+pub mod component;
+
+/// The plugins that are part of the binary: a folder each in `plugins/`, a component each in `OUT_DIR`.
+const PLUGINS: [&str; 2] = ["select", "render"];
+
+/// What the components depend on, from the workspace's root.
+const SOURCES: [&str; 6] = ["plugins/sdk", "plugins/select", "plugins/render", "wit", "Cargo.lock", "rust-toolchain.toml"];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: this program is for Cargo to run")?);
+    let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set: this program is for Cargo to run")?);
+    let root = package.parent().ok_or("the package has no workspace around it")?;
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/plugin/component.rs");
+    for source in SOURCES {
+        println!("cargo:rerun-if-changed={}", root.join(source).display());
+    }
+    for plugin in PLUGINS {
+        let component = component::build(&root.join("plugins").join(plugin), &guests(&out))?;
+        fs::write(out.join(plugin).with_extension("wasm"), component)?;
+    }
+    Ok(())
+}
+
+/// A target folder for the guests beside the folders of the profiles, so that a rebuild finds what the last one compiled. It is not the
+/// folder that Cargo has locked while it waits for this program.
+fn guests(out: &Path) -> PathBuf {
+    // <target>/<profile>/build/<package>/out
+    out.ancestors().nth(4).unwrap_or(out).join("guests")
+}

@@ -1,0 +1,275 @@
+mod folder;
+
+use std::time::Duration;
+
+use folder::{Folder, now};
+
+use super::{Config, FaultPolicy, ListenerTls, Unaligned};
+use crate::address::{Domain, Mailbox};
+use crate::tls::{ClientAuthentication, Roots};
+
+const EXAMPLE: &str = include_str!("../../../config/signet.toml");
+const MINIMAL: &str = include_str!("../../../config/minimal.toml");
+
+/// A whole small configuration, one setting a line.
+const BASE: &str = r#"version = 1
+hostname = "mx.signet.example"
+
+[limits]
+message_size = "150 MB"
+
+[[listener]]
+address = "0.0.0.0:25"
+tls = "starttls"
+certificate = "tls/mx.pem"
+key = "tls/mx.key"
+client_certificate = "optional"
+client_roots = "tls/roots.pem"
+
+[timeouts]
+server = "5 min"
+
+[[tenant]]
+id = "one"
+domains = ["one.example"]
+[tenant.proof]
+certificate_names = ["*.one.example"]
+[[tenant.seal.key]]
+domain = "one.example"
+selector = "s"
+file = "secrets/dkim.pem"
+[tenant.return]
+host = "one.next.example"
+port = 25
+roots = "tls/roots.pem"
+
+[[tenant]]
+id = "two"
+domains = ["two.example"]
+[tenant.proof]
+networks = ["192.0.2.0/24"]
+[tenant.return]
+host = "127.0.0.1"
+plaintext_loopback = true
+"#;
+
+/// The findings for BASE with each first text of a pair replaced by the second.
+fn findings(folder: &Folder, edits: &[(&str, &str)]) -> String {
+    let text = edits.iter().fold(BASE.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from:?} is not in the base configuration");
+        text.replacen(from, to, 1)
+    });
+    let path = folder.write("signet.toml", text.as_bytes());
+    match Config::load_at(&path, now()) {
+        Ok(config) if config.warnings.is_empty() => "accepted".to_owned(),
+        Ok(config) => {
+            let warnings: Vec<String> = config.warnings.iter().map(|warning| format!("warning: {warning}")).collect();
+            folder.shorten(&warnings.join("\n"))
+        }
+        Err(errors) => folder.shorten(&errors.to_string()),
+    }
+}
+
+fn table(cases: &[(&str, &[(&str, &str)])]) -> String {
+    let folder = Folder::new();
+    cases.iter().map(|(name, edits)| format!("== {name}\n{}\n", findings(&folder, edits))).collect()
+}
+
+#[test]
+fn the_example_loads_with_every_value_in_its_place() {
+    let folder = Folder::new();
+    // The machine that runs the tests may trust nobody.
+    let path = folder.secret("signet.toml", EXAMPLE.replace("\"system\"", "\"tls/roots.pem\"").as_bytes());
+    let config = match Config::load_at(&path, now()) {
+        Ok(config) => config,
+        Err(errors) => panic!("{}", folder.shorten(&errors.to_string())),
+    };
+    let warnings: Vec<String> = config.warnings.iter().map(|warning| folder.shorten(&warning.to_string())).collect();
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!(config.hostname.as_str(), "mx.signet.example");
+    assert_eq!(config.limits.message_size, 150_000_000);
+    assert_eq!(config.listeners.len(), 3);
+    let ListenerTls::StartTls { settings, required: true } = &config.listeners[0].tls else { panic!("it is a STARTTLS listener") };
+    assert_eq!(settings.certificates.len(), 2);
+    assert_eq!(settings.client, ClientAuthentication::Optional(Roots::File(folder.path("tls/roots.pem"))));
+    let [microsoft, works] = &config.tenants[..] else { panic!("there are two tenants") };
+    assert_eq!(microsoft.proof.cross_tenant_id.as_deref(), Some("3b4a7a2c-6a35-4c0a-9d0e-2f3b8a1c5d7e"));
+    assert_eq!(microsoft.proof.secret_header.as_ref().map(|header| header.value.as_str()), Some("a-long-random-word"));
+    assert_eq!((microsoft.unaligned, microsoft.fault), (Unaligned::RelayUnsigned, FaultPolicy::RelayUnsigned));
+    assert_eq!(microsoft.zone.name(), "Europe/Berlin");
+    let templates: Vec<&str> = microsoft.templates.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(templates, ["plain/standard.txt", "standard.html"]);
+    assert_eq!((microsoft.assets[0].name.as_str(), microsoft.assets[0].media_type.as_str()), ("logo.png", "image/png"));
+    assert_eq!(microsoft.seal.arc_key.as_ref().map(|key| key.selector.as_str()), Some("arc"));
+    assert!(microsoft.directory.contains(&Mailbox::parse("ADA@example.com").expect("it is an address")));
+    assert_eq!(works.directory.people(), 1);
+    assert_eq!(works.logins.iter().map(|login| login.name.as_str()).collect::<Vec<_>>(), ["printer", "crm"]);
+    assert_eq!(works.route.tls, None);
+}
+
+#[test]
+fn the_example_repeats_the_defaults() {
+    let folder = Folder::new();
+    let path = folder.secret("signet.toml", EXAMPLE.replace("\"system\"", "\"tls/roots.pem\"").as_bytes());
+    let example = Config::load_at(&path, now()).expect("the example is valid");
+    let path = folder.write("minimal.toml", MINIMAL.as_bytes());
+    let minimal = Config::load_at(&path, now()).expect("the smallest example is valid");
+    assert_eq!(example.limits, minimal.limits);
+    assert_eq!(example.timeouts, minimal.timeouts);
+    assert_eq!(example.log, minimal.log);
+    assert_eq!((example.operations, example.drain_deadline), (minimal.operations, minimal.drain_deadline));
+    assert_eq!(super::Dns { servers: Vec::new(), ..example.dns }, minimal.dns);
+    assert_eq!(super::State { directory: None, ..example.state }, minimal.state);
+    assert_eq!(super::Plugins { workers: None, instances: None, ..example.plugins }, minimal.plugins);
+    let route = &minimal.tenants[0].route;
+    assert_eq!(example.tenants[0].route.timeouts, route.timeouts);
+    assert_eq!((example.tenants[0].route.idle, example.tenants[0].route.wait), (route.idle, route.wait));
+    assert_eq!(minimal.authserv_id, "mx.signet.example");
+    assert!(minimal.tenants[0].proof.reverse_path);
+    assert!(!minimal.tenants[0].seal.arc, "without a key there is nothing to seal with");
+}
+
+#[test]
+fn a_bad_server_setting_is_named_with_line_key_value_and_example() {
+    insta::assert_snapshot!(table(&[
+        ("as it is", &[]),
+        ("unknown key", &[("hostname =", "hostnaem =")]),
+        ("unknown key in a table", &[("message_size", "mesage_size")]),
+        ("not TOML", &[("version = 1", "version = = 1")]),
+        ("other version", &[("version = 1", "version = 2")]),
+        ("no version", &[("version = 1\n", "")]),
+        ("value where a table belongs", &[("[timeouts]\nserver = \"5 min\"", "[timeouts]\n[dns]\nservers = \"127.0.0.1\"")]),
+        ("table where a value belongs", &[("message_size = \"150 MB\"", "message_size = { megabytes = 150 }")]),
+        ("no unit of time", &[("server = \"5 min\"", "server = 300")]),
+        ("no unit of time in a text", &[("server = \"5 min\"", "server = \"300\"")]),
+        ("no duration", &[("server = \"5 min\"", "server = \"soon\"")]),
+        ("duration out of range", &[("server = \"5 min\"", "server = \"0\"")]),
+        ("no unit of size", &[("\"150 MB\"", "150000000")]),
+        ("no size", &[("\"150 MB\"", "\"big\"")]),
+        ("budget below a message", &[("message_size = \"150 MB\"", "message_size = \"150 MB\"\nmemory_budget = \"100 MB\"")]),
+        ("count out of range", &[("message_size = \"150 MB\"", "recipients = 10")]),
+        ("no address", &[("\"0.0.0.0:25\"", "\"localhost\"")]),
+        ("not a choice", &[("tls = \"starttls\"", "tls = \"ssl\"")]),
+        ("plain for the world", &[("tls = \"starttls\"\ncertificate = \"tls/mx.pem\"\nkey = \"tls/mx.key\"\nclient_certificate = \"optional\"\nclient_roots = \"tls/roots.pem\"", "tls = \"plain\""), ("certificate_names = [\"*.one.example\"]", "networks = [\"198.51.100.0/24\"]")]),
+        ("no certificate", &[("certificate = \"tls/mx.pem\"\nkey = \"tls/mx.key\"\n", "")]),
+        ("no key", &[("key = \"tls/mx.key\"\n", "")]),
+        ("missing file", &[("tls/mx.pem", "tls/mail.pem")]),
+        ("expired certificate", &[("tls/mx.pem", "tls/expired.pem")]),
+        ("key of another certificate", &[("tls/mx.key", "tls/other.key")]),
+        ("key that others can read", &[("tls/mx.key", "tls/exposed.key")]),
+        ("not a key", &[("tls/mx.key", "secrets/loop.key")]),
+        ("client certificates without roots", &[("client_roots = \"tls/roots.pem\"\n", "")]),
+        ("roots that are none", &[("client_roots = \"tls/roots.pem\"", "client_roots = \"rules.toml\"")]),
+        ("two listeners at one address", &[("[timeouts]", "[[listener]]\naddress = \"0.0.0.0:25\"\ncertificate = \"tls/mx.pem\"\nkey = \"tls/mx.key\"\n[timeouts]")]),
+        ("not a log level", &[("[timeouts]", "[log]\nlevel = \"info=loud=1\"\n[timeouts]")]),
+        ("no folder", &[("[timeouts]", "[state]\ndirectory = \"var\"\n[timeouts]")]),
+        ("operations for the world", &[("[timeouts]", "[operations]\naddress = \"0.0.0.0:9725\"\n[timeouts]")]),
+    ]), @"");
+}
+
+#[test]
+fn a_bad_tenant_is_named_with_line_key_value_and_example() {
+    let second = "networks = [\"192.0.2.0/24\"]";
+    insta::assert_snapshot!(table(&[
+        ("not a port", &[("port = 25", "port = 70000")]),
+        ("no next hop", &[("host = \"one.next.example\"\n", "")]),
+        ("no domain", &[("domains = [\"one.example\"]\n", "")]),
+        ("not a domain", &[("\"one.example\"", "\"one example\"")]),
+        ("not an id", &[("id = \"one\"", "id = \"number one\"")]),
+        ("same id", &[("id = \"two\"", "id = \"ONE\"")]),
+        ("same domain", &[("\"two.example\"", "\"two.example\", \"One.Example\"")]),
+        ("same server name", &[("certificate_names =", "server_names = [\"in.signet.example\"]\ncertificate_names ="), (second, "networks = [\"192.0.2.0/24\"]\nserver_names = [\"in.signet.example\"]")]),
+        ("nothing tells them apart", &[("certificate_names =", "reverse_path = false\ncertificate_names =")]),
+        ("no peer factor", &[(second, "")]),
+        ("everybody's network", &[(second, "networks = [\"0.0.0.0/0\"]")]),
+        ("a server name alone", &[(second, "server_names = [\"two.signet.example\"]")]),
+        ("Microsoft's certificate alone", &[("\"*.one.example\"", "\"mail.protection.outlook.com\"")]),
+        ("host bits", &[("192.0.2.0/24", "192.0.2.1/24")]),
+        ("nobody asks for certificates", &[("client_certificate = \"optional\"\nclient_roots = \"tls/roots.pem\"", "")]),
+        ("id that is no GUID", &[(second, "networks = [\"192.0.2.0/24\"]\ncross_tenant_id = true")]),
+        ("login without logins", &[(second, "login = true")]),
+        ("secret in the wrong form", &[("id = \"two\"", "id = \"two\"\nlogin = [{ name = \"printer\", secret = \"hunter2\" }]")]),
+        ("secret with a space", &[(second, "networks = [\"192.0.2.0/24\"]\nsecret_header = { name = \"X-S\", value = \"open sesame\" }")]),
+        ("two forms of one secret", &[(second, "networks = [\"192.0.2.0/24\"]\nsecret_header = { name = \"X-S\", value = \"a\", value_file = \"secrets/example.txt\" }")]),
+        ("plaintext to the world", &[("host = \"127.0.0.1\"", "host = \"192.0.2.9\"")]),
+        ("plaintext with a certificate", &[("plaintext_loopback = true", "plaintext_loopback = true\nroots = \"system\"")]),
+        ("small key", &[("secrets/dkim.pem", "secrets/small.pem")]),
+        ("key that is none", &[("secrets/dkim.pem", "secrets/loop.key")]),
+        ("key that others can read", &[("secrets/dkim.pem", "tls/exposed.key")]),
+        ("Ed25519 alone", &[("secrets/dkim.pem", "secrets/ed25519.pem")]),
+        ("Ed25519 for ARC", &[("[[tenant.seal.key]]", "[tenant.seal]\narc_key = { domain = \"one.example\", selector = \"a\", file = \"secrets/ed25519.pem\" }\n[[tenant.seal.key]]")]),
+        ("foreign domain", &[("domain = \"one.example\"", "domain = \"other.example\"")]),
+        ("seal without a key", &[("[[tenant.seal.key]]\ndomain = \"one.example\"\nselector = \"s\"\nfile = \"secrets/dkim.pem\"", "[tenant.seal]\narc = true")]),
+        ("short loop key", &[("[[tenant.seal.key]]", "[tenant.seal.loop]\nkey_file = \"secrets/short.key\"\n[[tenant.seal.key]]")]),
+        ("not a header name", &[("[[tenant.seal.key]]", "[tenant.seal.loop]\nheader = \"Received\"\nkey_file = \"secrets/loop.key\"\n[[tenant.seal.key]]")]),
+        ("other plugin than approved", &[("[[tenant.seal.key]]", "[tenant.plugins]\nselector = { path = \"rules.toml\", sha256 = \"24eaf3439a60c96764c4f2c92a0a81b52bd4fe5d5b91f090184a0f6486b1bf29\" }\n[[tenant.seal.key]]")]),
+        ("rules that are missing", &[("[[tenant.seal.key]]", "[tenant.signatures]\nrules = [\"rules.toml\", \"more.toml\"]\n[[tenant.seal.key]]")]),
+        ("images that are none", &[("[[tenant.seal.key]]", "[tenant.signatures]\nassets = \"text\"\n[[tenant.seal.key]]")]),
+        ("people with mistakes", &[("[[tenant.seal.key]]", "[tenant.directory]\npeople = \"broken.toml\"\n[[tenant.seal.key]]"), (second, "networks = [\"192.0.2.0/24\"]\n[tenant.directory]\npeople = \"broken.csv\"")]),
+        ("no time zone", &[("id = \"two\"", "id = \"two\"\ntime_zone = \"Europe/Atlantis\"\nlocale = \"German\"")]),
+        ("policies", &[("id = \"two\"", "id = \"two\"\nalignment = { unaligned = \"drop\" }\nplugins = { fault = \"ignore\" }")]),
+    ]), @"");
+}
+
+#[test]
+fn all_mistakes_are_shown_together_in_the_order_of_the_file() {
+    insta::assert_snapshot!(table(&[(
+        "five",
+        &[
+            ("version = 1", "version = 1\ncolour = \"red\""),
+            ("\"150 MB\"", "150"),
+            ("tls/mx.key", "tls/none.key"),
+            ("\"5 min\"", "[\"5 min\"]"),
+            ("port = 25", "port = \"smtp\""),
+        ],
+    )]), @"");
+}
+
+#[test]
+fn a_file_that_is_no_configuration_is_refused() {
+    let folder = Folder::new();
+    let missing = Config::load_at(&folder.path("none.toml"), now()).expect_err("there is no such file");
+    assert_eq!(folder.shorten(&missing.to_string()), "none.toml: cannot be read: No such file or directory (os error 2)");
+    let path = folder.write("latin.toml", b"hostname = \"\xe4\"");
+    assert_eq!(folder.shorten(&Config::load_at(&path, now()).expect_err("it is not UTF-8").to_string()), "latin.toml: is not UTF-8 text");
+    let path = folder.write("empty.toml", b"");
+    insta::assert_snapshot!(folder.shorten(&Config::load_at(&path, now()).expect_err("it is empty").to_string()), @"");
+}
+
+#[test]
+fn the_digest_follows_every_file_and_not_the_folder() {
+    let (first, second) = (Folder::new(), Folder::new());
+    let digest = |folder: &Folder| {
+        let path = folder.write("signet.toml", BASE.as_bytes());
+        Config::load_at(&path, now()).expect("the base configuration is valid").digest_hex()
+    };
+    assert_eq!(digest(&first), digest(&second));
+    let before = digest(&first);
+    assert_eq!(before.len(), 64);
+    first.write("tls/roots.pem", &[std::fs::read(second.path("tls/roots.pem")).expect("it is there"), b"\n".to_vec()].concat());
+    assert_ne!(digest(&first), before);
+}
+
+#[test]
+fn certificates_are_checked_at_the_time_given() {
+    let folder = Folder::new();
+    let path = folder.write("signet.toml", BASE.as_bytes());
+    let later = now() + Duration::from_secs(20 * 365 * 86_400);
+    let errors = Config::load_at(&path, later).expect_err("the certificate has expired by then");
+    assert_eq!(errors.errors()[0].key, "listener.certificate");
+}
+
+#[test]
+fn settings_carry_what_was_configured() {
+    let folder = Folder::new();
+    let path = folder.write("signet.toml", BASE.as_bytes());
+    let config = Config::load_at(&path, now()).expect("the base configuration is valid");
+    let session = config.session(&config.listeners[0].tls);
+    assert_eq!((session.maximum_size, session.starttls, session.tls_required), (150_000_000, true, true));
+    assert_eq!(config.timeouts.server().command, Duration::from_secs(300));
+    let route = config.route(&config.tenants[0], now()).expect("its roots are valid");
+    assert_eq!((route.host.as_str(), route.port, route.tls.is_some()), ("one.next.example", 25, true));
+    assert!(config.route(&config.tenants[1], now()).expect("it needs no TLS").tls.is_none());
+    let identity = config.tenants[0].identity();
+    assert_eq!(identity.domains, [Domain::parse("one.example").expect("it is a domain")]);
+}

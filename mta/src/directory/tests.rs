@@ -1,0 +1,129 @@
+use super::{Directory, Severity};
+use crate::address::Mailbox;
+
+fn mailbox(address: &str) -> Mailbox {
+    Mailbox::parse(address).expect("the test's address is valid")
+}
+
+fn findings(read: (Directory, Vec<super::Finding>)) -> String {
+    let lines = read.1.iter().map(|finding| {
+        let severity = if finding.severity == Severity::Error { "error" } else { "warning" };
+        format!("{severity} {}: {}: {}", finding.line, finding.key, finding.message)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+const PEOPLE: &str = r#"
+[[group]]
+id = "sales"
+name = "Sales"
+address = "sales@example.com"
+members = ["partner@elsewhere.example", "grace@example.com"]
+
+[[group]]
+id = "all"
+
+[[person]]
+address = "Ada.King@Example.com"
+aliases = ["ada@example.com"]
+groups = ["sales", "all"]
+[person.attributes]
+displayName = "Ada King"
+title = ""
+phone = "+49 30 1234"
+
+[[person]]
+address = "grace@example.com"
+"#;
+
+#[test]
+fn a_person_is_found_by_every_address_whatever_its_case() {
+    let (directory, findings) = Directory::from_toml(PEOPLE.as_bytes());
+    assert_eq!(findings, []);
+    assert_eq!(directory.people(), 2);
+    assert_eq!(directory.all_groups(), ["all", "sales"]);
+    for address in ["ada.king@example.com", "ADA@EXAMPLE.COM", "Ada.King@Example.com"] {
+        let person = directory.person(&mailbox(address));
+        assert_eq!(person.local, mailbox(address).local());
+        assert_eq!(person.domain, "example.com");
+        assert_eq!(person.attributes, [("displayName".to_owned(), "Ada King".to_owned()), ("phone".to_owned(), "+49 30 1234".to_owned())]);
+        assert_eq!(person.groups, ["all", "sales"]);
+    }
+}
+
+#[test]
+fn groups_are_known_for_members_of_any_kind_and_for_the_groups_own_address() {
+    let (directory, _) = Directory::from_toml(PEOPLE.as_bytes());
+    for (address, groups) in [
+        ("partner@elsewhere.example", vec!["sales"]),
+        ("grace@example.com", vec!["sales"]),
+        ("Sales@example.com", vec!["sales"]),
+        ("nobody@example.com", vec![]),
+    ] {
+        assert_eq!(directory.groups(&mailbox(address)), groups, "{address}");
+    }
+    let stranger = directory.person(&mailbox("nobody@example.com"));
+    assert_eq!((stranger.attributes.len(), stranger.groups.len()), (0, 0));
+    assert!(!directory.contains(&mailbox("nobody@example.com")));
+}
+
+#[test]
+fn mistakes_in_toml_are_named_with_their_lines() {
+    insta::assert_snapshot!(findings(Directory::from_toml(br#"
+[[group]]
+id = "sales"
+[[group]]
+id = "sales"
+
+[[person]]
+address = "ada@example.com"
+groups = ["slaes"]
+
+[[person]]
+address = "grace at example.com"
+
+[[person]]
+address = "linus@example.com"
+aliases = ["ADA@example.com"]
+attributes = { title = "a\u0007b" }
+"#)), @"");
+    insta::assert_snapshot!(findings(Directory::from_toml(b"[[person]]\naddress = \"a@example.com\"\nattribute = {}")), @"");
+    insta::assert_snapshot!(findings(Directory::from_toml(b"[[person]]\naddress = 1")), @"");
+}
+
+#[test]
+fn csv_columns_become_attributes_and_groups() {
+    let text = "\u{feff}address,displayName,title,aliases,groups\r\n\
+        ada@example.com,\"King, Ada\",Countess,ada.king@example.com; a@example.com,sales;all\r\n\
+        grace@example.com,Grace Hopper,,,\r\n";
+    let (directory, findings) = Directory::from_csv(text.as_bytes());
+    assert_eq!(findings, []);
+    let ada = directory.person(&mailbox("a@example.com"));
+    assert_eq!(ada.attributes, [("displayName".to_owned(), "King, Ada".to_owned()), ("title".to_owned(), "Countess".to_owned())]);
+    assert_eq!(ada.groups, ["all", "sales"]);
+    assert_eq!(directory.person(&mailbox("grace@example.com")).attributes, [("displayName".to_owned(), "Grace Hopper".to_owned())]);
+}
+
+#[test]
+fn mistakes_in_csv_are_named_with_their_lines() {
+    let text = "address,name,name,\nada@example.com,A,,\nbroken,B,,\n\"ada@example.com\",\"two\nlines\",,\nshort@example.com,C\nADA@example.com,D,,\n";
+    insta::assert_snapshot!(findings(Directory::from_csv(text.as_bytes())), @"");
+    insta::assert_snapshot!(findings(Directory::from_csv(b"mail,name\nada@example.com,Ada\n")), @"");
+    insta::assert_snapshot!(findings(Directory::from_csv(b"address\nada@example.com\n\xff@example.com\n")), @"");
+}
+
+#[test]
+fn a_hundred_thousand_people_are_all_found() {
+    let mut text = "address,displayName,department,groups\n".to_owned();
+    for number in 0..100_000 {
+        text.push_str(&format!("person{number}@example.com,Person {number},Department {},group{};all\n", number % 100, number % 1000));
+    }
+    let (directory, findings) = Directory::from_csv(text.as_bytes());
+    assert_eq!(findings, []);
+    assert_eq!(directory.people(), 100_000);
+    for number in (0..100_000).step_by(997) {
+        let person = directory.person(&mailbox(&format!("PERSON{number}@example.com")));
+        assert_eq!(person.attributes[0].1, format!("Person {number}"));
+        assert_eq!(person.groups, ["all".to_owned(), format!("group{}", number % 1000)]);
+    }
+}

@@ -1,0 +1,148 @@
+//! Writes the text that is inserted: HTML in a neutral block that carries our mark, plain text with a blank line in front.
+
+use super::super::boundary::elements::OWN_MARK;
+use super::images::Images;
+use crate::signature::{Fragment, Placed};
+
+/// Version of the mark; a change of the wrapper that readers must tell apart raises it.
+const MARK_VERSION: &str = "1";
+
+/// What a block inherits from the text around it, set back to where a template starts from. Only inline: clients drop style sheets.
+const NEUTRAL: &str = "clear:both;margin:12px 0 0 0;padding:0;border:0;text-indent:0;line-height:normal;white-space:normal;\
+                       font-style:normal;font-weight:normal;text-decoration:none;letter-spacing:normal;text-align:";
+
+/// The HTML of several signatures, from top to bottom.
+pub(super) fn html(placed: &[&Placed], images: &Images) -> String {
+    let mut out = String::new();
+    for placed in placed {
+        let Some(html) = &placed.fragment.html else {
+            continue;
+        };
+        let (direction, side) = if is_right_to_left(&placed.fragment) { ("rtl", "right") } else { ("ltr", "left") };
+        let mark = [OWN_MARK, MARK_VERSION].concat();
+        // Two marks: editors that drop classes keep anchors, and the other way round.
+        out.push_str(&format!(r#"<div class="{mark}" dir="{direction}" style="{NEUTRAL}{side}"><a name="{mark}"></a>"#));
+        out.push_str(&images.with_content_ids(&lines(html.trim())));
+        out.push_str("</div>");
+    }
+    out
+}
+
+/// With CRLF line ends, and without the characters that mail cannot carry.
+fn lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\r' => {
+                if characters.peek() != Some(&'\n') {
+                    out.push_str("\r\n");
+                }
+            }
+            '\n' => out.push_str("\r\n"),
+            '\0' => {}
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Whether the first letter with a direction belongs to a script that is written from right to left.
+fn is_right_to_left(fragment: &Fragment) -> bool {
+    let mut tag = false;
+    let html = fragment.html.as_deref().unwrap_or_default();
+    let first = html.chars().find(|character| match character {
+        '<' => {
+            tag = true;
+            false
+        }
+        '>' => {
+            tag = false;
+            false
+        }
+        other => !tag && other.is_alphabetic(),
+    });
+    first.is_some_and(|letter| matches!(letter, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFF}'))
+}
+
+/// Non-ASCII characters as numeric character references: ASCII in any charset that contains it, and safe from every relabelling.
+pub(super) fn references(html: &str) -> String {
+    if html.is_ascii() {
+        return html.to_owned();
+    }
+    let mut out = String::with_capacity(html.len() * 2);
+    for character in html.chars() {
+        if character.is_ascii() {
+            out.push(character);
+        } else {
+            out.push_str(&format!("&#{};", u32::from(character)));
+        }
+    }
+    out
+}
+
+/// What surrounds a place in plain text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Surroundings<'a> {
+    pub(super) before: &'a [u8],
+    pub(super) after: &'a [u8],
+    /// RFC 3676 format=flowed.
+    pub(super) flowed: bool,
+    /// A delimiter follows the text, and its line break is not part of the text.
+    pub(super) delimited: bool,
+}
+
+/// The plain text of several signatures, from top to bottom, with a blank line around each.
+pub(super) fn plain(placed: &[&Placed], around: Surroundings<'_>) -> String {
+    let mut out = String::new();
+    if !around.before.is_empty() {
+        let open = !around.before.ends_with(b"\n");
+        if open {
+            out.push_str("\r\n");
+        }
+        let text = around.before.strip_suffix(b"\n").unwrap_or(around.before);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        let blank = !open && (text.is_empty() || text.ends_with(b"\n"));
+        if !blank {
+            out.push_str("\r\n");
+        }
+        // A flowed last line would take the blank line for its continuation.
+        if around.flowed && text.ends_with(b" ") && !text.ends_with(b"\n-- ") {
+            out.push_str("\r\n");
+        }
+    }
+    for (index, placed) in placed.iter().enumerate() {
+        if index > 0 {
+            out.push_str("\r\n");
+        }
+        let text = lines(placed.fragment.text.as_deref().unwrap_or_default());
+        for line in text.trim_end_matches(['\r', '\n']).split("\r\n") {
+            if around.flowed {
+                flowed_line(line, &mut out);
+            } else {
+                out.push_str(line);
+            }
+            out.push_str("\r\n");
+        }
+    }
+    if !around.after.is_empty() {
+        if !(around.after.starts_with(b"\r\n") || around.after.starts_with(b"\n")) {
+            out.push_str("\r\n");
+        }
+    } else if around.delimited && !around.before.ends_with(b"\n") {
+        out.truncate(out.len() - 2);
+    }
+    out
+}
+
+/// RFC 3676 section 4: our lines are fixed, and stuffed where they could be taken for something else.
+fn flowed_line(line: &str, out: &mut String) {
+    if line == "-- " {
+        out.push_str(line);
+        return;
+    }
+    if line.starts_with([' ', '>']) || line.starts_with("From ") {
+        out.push(' ');
+    }
+    out.push_str(line.trim_end_matches(' '));
+}

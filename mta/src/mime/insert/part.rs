@@ -1,0 +1,331 @@
+//! Carries an insertion into one body part: charset, content-transfer-encoding, header fields, and the multipart/related around it.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::super::analysis::{Form, Segment};
+use super::super::encoding::{Charset, MAXIMUM_LINE, Text, base64, quoted_printable, wrap};
+use super::super::structure::{Part, Transfer};
+use super::super::{Message, Passed};
+use super::compose::{self, Surroundings};
+use super::images::Images;
+use super::{Changes, Insertion, Splice};
+
+/// Above this share of octets outside ASCII, in percent, base64 is shorter and no less readable than quoted-printable.
+const BASE64_SHARE: usize = 25;
+
+/// Content fields that describe the HTML, and so move with it when it becomes a part of the message.
+const MOVED: [&str; 7] =
+    ["content-type", "content-transfer-encoding", "content-id", "content-description", "content-disposition", "content-location", "content-base"];
+
+/// How the header section of the edited part changes.
+#[derive(Debug, Default)]
+struct Header {
+    replaced: Vec<Splice>,
+    added: Vec<u8>,
+}
+
+/// Adds the changes that put `insertions` into a body part.
+pub(super) fn edit(message: &Message, form: Form, segment: &Segment, insertions: &[Insertion<'_>], images: &Images, changes: &mut Changes) -> Result<(), Passed> {
+    let content = message.content();
+    let index = segment.part;
+    let part = &message.structure.parts[index];
+    let texts: Vec<(usize, String)> = insertions
+        .iter()
+        .map(|insertion| {
+            let text = match form {
+                Form::Html => compose::html(&insertion.placed, images),
+                Form::Plain => compose::plain(&insertion.placed, surroundings(part, segment, insertion.at)),
+            };
+            (insertion.at, text)
+        })
+        .collect();
+    let mut header = Header::default();
+    let body = match kept(content, part, form, &segment.text, &texts) {
+        Some(body) => body,
+        None => vec![rewritten(content, part, &segment.text, &texts, &mut header)?],
+    };
+    for field in part.fields_named(content, "content-md5") {
+        header.replaced.push(Splice::replace(field.span.clone(), Vec::new()));
+    }
+    let shows_images = form == Form::Html && !images.is_empty();
+    let related = message.structure.related_around(index);
+    let boundary = match (shows_images, related) {
+        (true, None) => Some(images.boundary(&content[part.header..part.end]).ok_or(Passed::AmbiguousBoundary)?),
+        _ => None,
+    };
+    let mut own = Changes::default();
+    match boundary {
+        Some(boundary) if part.parent.is_none() => wrap_root(message, part, &header, body, &boundary, images, &mut own),
+        Some(boundary) => wrap_part(content, part, header, body, &boundary, images, &mut own),
+        None => {
+            apply_header(content, part, header, &mut own);
+            own.body.extend(body);
+        }
+    }
+    if let Some(related) = related.filter(|_| shows_images) {
+        let related = &message.structure.parts[related];
+        let last = related.children.last().map_or(part.end, |&last| message.structure.parts[last].end);
+        own.body.push(Splice::insert(last, images.parts(related.parameter("boundary").unwrap_or_default())));
+    }
+    // Inside a multipart, header sections are part of the message's body.
+    if part.parent.is_some() {
+        changes.body.append(&mut own.header);
+    }
+    changes.header.append(&mut own.header);
+    changes.body.append(&mut own.body);
+    Ok(())
+}
+
+fn surroundings<'a>(part: &Part, segment: &'a Segment, at: usize) -> Surroundings<'a> {
+    let (before, after) = segment.text.octets.split_at(at);
+    let flowed = part.parameter("format").is_some_and(|format| format.eq_ignore_ascii_case("flowed"));
+    Surroundings { before, after, flowed, delimited: part.parent.is_some() }
+}
+
+/// The changes when the part's charset and content-transfer-encoding can hold the texts as they are.
+fn kept(content: &[u8], part: &Part, form: Form, text: &Text, texts: &[(usize, String)]) -> Option<Vec<Splice>> {
+    if text.converted {
+        return None;
+    }
+    let raw = &content[part.body..part.end];
+    let mut octets: Vec<(usize, Cow<'_, [u8]>)> = Vec::with_capacity(texts.len());
+    for (at, inserted) in texts {
+        let encoded = match form {
+            // Written natively only where the author's text is: then label and octets are known to agree.
+            Form::Html if text.charset.is_utf_8() && !text.octets.is_ascii() => Cow::Borrowed(inserted.as_bytes()),
+            Form::Html => Cow::Owned(compose::references(inserted).into_bytes()),
+            Form::Plain => text.charset.encode(inserted)?,
+        };
+        octets.push((*at, encoded));
+    }
+    match part.transfer {
+        Transfer::QuotedPrintable => Some(
+            octets
+                .iter()
+                .map(|(at, inserted)| {
+                    let place = quoted_printable::locate(raw, *at);
+                    Splice::insert(part.body + place, quoted_printable::encode_between(raw, place, inserted))
+                })
+                .collect(),
+        ),
+        Transfer::Base64 => {
+            let tail = base64::Tail::from(raw, octets.first()?.0);
+            let new = spliced(&text.octets, tail.decoded, &octets);
+            Some(vec![Splice::replace(part.body + tail.start..part.body + tail.end, tail.encode(&new))])
+        }
+        Transfer::Unknown => None,
+        Transfer::SevenBit | Transfer::EightBit | Transfer::Binary => {
+            let seven = part.transfer == Transfer::SevenBit && raw.is_ascii();
+            octets.iter().map(|(at, inserted)| identity(raw, *at, inserted, form, seven).map(|with| Splice::insert(part.body + at, with))).collect()
+        }
+    }
+}
+
+/// The text from `start` on with the insertions in it.
+fn spliced(text: &[u8], start: usize, insertions: &[(usize, Cow<'_, [u8]>)]) -> Vec<u8> {
+    let mut new = Vec::with_capacity(text.len() - start + insertions.iter().map(|(_, inserted)| inserted.len()).sum::<usize>());
+    let mut from = start;
+    for (at, inserted) in insertions {
+        new.extend_from_slice(&text[from..*at]);
+        new.extend_from_slice(inserted);
+        from = *at;
+    }
+    new.extend_from_slice(&text[from..]);
+    new
+}
+
+/// An insertion without a content-transfer-encoding, if its octets and lines are allowed there.
+fn identity(raw: &[u8], at: usize, inserted: &[u8], form: Form, seven: bool) -> Option<Vec<u8>> {
+    if seven && !inserted.is_ascii() {
+        return None;
+    }
+    match form {
+        Form::Html => {
+            let before = at - memchr::memrchr(b'\n', &raw[..at]).map_or(0, |newline| newline + 1);
+            let after = memchr::memchr(b'\n', &raw[at..]).unwrap_or(raw.len() - at);
+            let after = if raw[at..].get(after.wrapping_sub(1)) == Some(&b'\r') { after - 1 } else { after };
+            wrap::html(inserted, before, after)
+        }
+        Form::Plain => inserted.split(|&octet| octet == b'\n').all(|line| line.len() <= MAXIMUM_LINE).then(|| inserted.to_vec()),
+    }
+}
+
+/// The whole body written anew, in UTF-8.
+fn rewritten(content: &[u8], part: &Part, text: &Text, texts: &[(usize, String)], header: &mut Header) -> Result<Splice, Passed> {
+    let mut new = String::with_capacity(text.octets.len() * 2);
+    let mut from = 0;
+    for (at, inserted) in texts {
+        new.push_str(&strictly_decoded(text, from..*at)?);
+        new.push_str(inserted);
+        from = *at;
+    }
+    new.push_str(&strictly_decoded(text, from..text.octets.len())?);
+    let outside = new.bytes().filter(|octet| !octet.is_ascii()).count();
+    let (body, encoding) = if outside * 100 > new.len() * BASE64_SHARE {
+        (base64::encode(new.as_bytes()), "base64")
+    } else {
+        (quoted_printable::encode(new.as_bytes()), "quoted-printable")
+    };
+    relabel(content, part, encoding, header)?;
+    Ok(Splice::replace(part.body..part.end, body))
+}
+
+/// Text that is written anew must not lose a character.
+fn strictly_decoded(text: &Text, range: Range<usize>) -> Result<Cow<'_, str>, Passed> {
+    let octets = &text.octets[range];
+    match text.charset {
+        Charset::Known { encoding, .. } => {
+            encoding.decode_without_bom_handling_and_without_replacement(octets).ok_or(Passed::DamagedCharset)
+        }
+        Charset::Unknown if !octets.is_ascii() => std::str::from_utf8(octets).map(Cow::Borrowed).map_err(|_| Passed::UnsupportedCharset),
+        Charset::Unknown | Charset::Ascii => Ok(text.charset.decode(octets)),
+    }
+}
+
+/// Sets charset and content-transfer-encoding, and leaves every other parameter as it is.
+fn relabel(content: &[u8], part: &Part, encoding: &str, header: &mut Header) -> Result<(), Passed> {
+    match part.fields_named(content, "content-type").next() {
+        Some(field) => header.replaced.push(charset_splice(content, &field.value).ok_or(Passed::DamagedContentType)?),
+        None => header.added.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\n"),
+    }
+    match part.fields_named(content, "content-transfer-encoding").next() {
+        Some(field) => header.replaced.push(Splice::replace(field.value.clone(), format!(" {encoding}"))),
+        None => header.added.extend_from_slice(format!("Content-Transfer-Encoding: {encoding}\r\n").as_bytes()),
+    }
+    Ok(())
+}
+
+/// The change that makes a Content-Type value say `charset=utf-8`.
+fn charset_splice(content: &[u8], value: &Range<usize>) -> Option<Splice> {
+    let text = &content[value.clone()];
+    let mut end_of_type = None;
+    let mut at = 0;
+    // Start of the parameter's name, when the scan is behind a ";".
+    let mut name = None;
+    while at < text.len() {
+        match text[at] {
+            b'"' => at += quoted_length(&text[at..], b'"')?,
+            b'(' => at += quoted_length(&text[at..], b')')?,
+            b';' => {
+                end_of_type.get_or_insert(text[..at].trim_ascii_end().len());
+                at += 1;
+                name = Some(at);
+            }
+            b'=' => {
+                let key = name.take().map(|name: usize| text[name..at].trim_ascii()).unwrap_or_default();
+                at += 1;
+                if key.eq_ignore_ascii_case(b"charset") {
+                    let start = at + text[at..].iter().take_while(|octet| octet.is_ascii_whitespace()).count();
+                    let length = match text.get(start) {
+                        Some(b'"') => quoted_length(&text[start..], b'"')?,
+                        _ => text[start..].iter().take_while(|octet| !octet.is_ascii_whitespace() && !matches!(octet, b';' | b'(')).count(),
+                    };
+                    return Some(Splice::replace(value.start + start..value.start + start + length, "utf-8"));
+                }
+                if key.len() > 7 && key[..8].eq_ignore_ascii_case(b"charset*") {
+                    return None;
+                }
+            }
+            _ => at += 1,
+        }
+    }
+    let place = value.start + end_of_type.unwrap_or(text.trim_ascii_end().len());
+    Some(Splice::insert(place, "; charset=utf-8"))
+}
+
+/// Octets of a quoted string or comment with its marks.
+fn quoted_length(text: &[u8], close: u8) -> Option<usize> {
+    let mut at = 1;
+    while at < text.len() {
+        match text[at] {
+            b'\\' => at += 2,
+            octet if octet == close => return Some(at + 1),
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+/// Offset of the empty line that ends a part's header section, or what must be added to have one.
+fn header_end(content: &[u8], part: &Part) -> (usize, &'static str) {
+    let header = &content[part.header..part.body];
+    if header == b"\r\n" || header.ends_with(b"\n\r\n") {
+        (part.body - 2, "")
+    } else if header == b"\n" || header.ends_with(b"\n\n") {
+        (part.body - 1, "")
+    } else if header.is_empty() || header.ends_with(b"\n") {
+        (part.body, "\r\n")
+    } else {
+        (part.body, "\r\n\r\n")
+    }
+}
+
+fn mime_version(content: &[u8], part: &Part) -> &'static [u8] {
+    let missing = part.parent.is_none() && part.fields_named(content, "mime-version").next().is_none();
+    if missing { b"MIME-Version: 1.0\r\n" } else { b"" }
+}
+
+/// What stands at the end of the header section: added fields, and the empty line if it was missing.
+fn header_tail(content: &[u8], part: &Part, added: Vec<u8>) -> Option<Splice> {
+    let (end, empty_line) = header_end(content, part);
+    // A last field without its line break gets that first.
+    let (line_break, empty_line) = if empty_line.len() == 4 { empty_line.split_at(2) } else { ("", empty_line) };
+    let with = [line_break.as_bytes(), &added, empty_line.as_bytes()].concat();
+    (!with.is_empty()).then(|| Splice::insert(end, with))
+}
+
+fn apply_header(content: &[u8], part: &Part, mut header: Header, own: &mut Changes) {
+    if !header.added.is_empty() {
+        header.added.splice(0..0, mime_version(content, part).iter().copied());
+    }
+    own.header.extend(header.replaced);
+    own.header.extend(header_tail(content, part, header.added));
+}
+
+/// Puts a multipart/related around a part of a multipart: nothing of it changes place.
+fn wrap_part(content: &[u8], part: &Part, header: Header, body: Vec<Splice>, boundary: &str, images: &Images, own: &mut Changes) {
+    let lead = format!("Content-Type: multipart/related; boundary=\"{boundary}\";\r\n\ttype=\"text/html\"\r\n\r\n--{boundary}\r\n");
+    own.header.push(Splice::insert(part.header, lead));
+    apply_header(content, part, header, own);
+    own.body.extend(body);
+    own.body.push(Splice::insert(part.end, closed(images, boundary)));
+}
+
+/// The image parts and the close delimiter.
+fn closed(images: &Images, boundary: &str) -> Vec<u8> {
+    let mut tail = images.parts(boundary);
+    tail.extend_from_slice(format!("\r\n--{boundary}--").as_bytes());
+    tail
+}
+
+/// Makes the message's own body a part of a multipart/related; the fields that describe it move there.
+fn wrap_root(message: &Message, part: &Part, header: &Header, body: Vec<Splice>, boundary: &str, images: &Images, own: &mut Changes) {
+    let content = message.content();
+    let mut moved = Vec::new();
+    for field in &part.fields {
+        let name = &content[field.name.clone()];
+        if MOVED.iter().any(|wanted| name.eq_ignore_ascii_case(wanted.as_bytes())) {
+            let mut from = field.span.start;
+            for splice in header.replaced.iter().filter(|splice| field.span.start <= splice.at.start && splice.at.end <= field.span.end) {
+                moved.extend_from_slice(&content[from..splice.at.start]);
+                moved.extend_from_slice(&splice.with);
+                from = splice.at.end;
+            }
+            moved.extend_from_slice(&content[from..field.span.end]);
+            let is_type = name.eq_ignore_ascii_case(b"content-type");
+            let related = format!("Content-Type: multipart/related; boundary=\"{boundary}\";\r\n\ttype=\"text/html\"\r\n");
+            own.header.push(Splice::replace(field.span.clone(), if is_type { related } else { String::new() }));
+        }
+    }
+    let dropped = part.fields_named(content, "content-md5").map(|field| Splice::replace(field.span.clone(), Vec::new()));
+    own.header.extend(dropped);
+    own.header.extend(header_tail(content, part, mime_version(content, part).to_vec()));
+    moved.extend_from_slice(&header.added);
+    let lead = [format!("--{boundary}\r\n").as_bytes(), &moved, b"\r\n"].concat();
+    own.body.push(Splice::insert(part.body, lead));
+    own.body.extend(body);
+    let mut tail = closed(images, boundary);
+    tail.extend_from_slice(b"\r\n");
+    own.body.push(Splice::insert(part.end, tail));
+}

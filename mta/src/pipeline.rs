@@ -1,0 +1,269 @@
+//! The way of one message: `Accepted` becomes sealed copies, or a refusal. Start reading here.
+//!
+//! ```text
+//! attribute ─ authenticate ─ classify ─ select ─ render and insert ─ seal
+//!  550, 554      550, 451                 451           451           451
+//! ```
+//!
+//! Each step consumes the type of the step before it. What a step decides goes into the message's event; every branch that refuses a message is
+//! an error in this file. DNS is asked in `authenticate` only; everything after it computes and runs on a processing thread. It knows no
+//! socket and no disk.
+
+mod facts;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use crate::event::{self, MessageEvent};
+use crate::message::Accepted;
+use crate::mime::{self, Class, Copy, Marks, Message};
+use crate::plugin::Fault;
+use crate::refusal::Refusal;
+use crate::seal::{self, Pass, Sealed};
+use crate::service::{FaultPolicy, Service, Shared, Site};
+use crate::signature::{Choice, CopyPlan, Fragment, Outcome, Placed};
+use crate::verify::{self, Alignment, Decision, Verified};
+
+/// What the handoff takes: every recipient is in exactly one copy.
+pub(crate) struct Ready {
+    /// The tenant that the message belongs to, as configured when it arrived.
+    pub(crate) site: Arc<Site>,
+    /// The sealed copies.
+    pub(crate) copies: Vec<Sealed>,
+}
+
+type Record = Box<MessageEvent>;
+
+/// Runs all steps.
+pub(crate) async fn run(accepted: Accepted, service: &Service, shared: &Shared, mut event: Record) -> Result<(Ready, Record), (Refusal, Record)> {
+    let site = match attribute(&accepted, service, &mut event) {
+        Ok(site) => site,
+        Err(refusal) => return Err((refusal, event)),
+    };
+    let verified = match authenticate(accepted, &site, shared, &mut event).await {
+        Ok(verified) => verified,
+        Err(refusal) => return Err((refusal, event)),
+    };
+    let lost = event.clone();
+    let job = {
+        let (site, span) = (Arc::clone(&site), tracing::info_span!("message", id = %event.id));
+        move || {
+            let _entered = span.entered();
+            (edit_and_seal(&verified, &site, &mut event), event)
+        }
+    };
+    match shared.cpu.run(job).await {
+        Ok((Ok(copies), event)) => Ok((Ready { site, copies }, event)),
+        Ok((Err(refusal), event)) => Err((refusal, event)),
+        Err(error) => Err((Refusal::Internal(error.to_string()), lost)),
+    }
+}
+
+/// Whose message is it, and has it been here before too often?
+fn attribute(accepted: &Accepted, service: &Service, event: &mut MessageEvent) -> Result<Arc<Site>, Refusal> {
+    let begun = Instant::now();
+    let attribution = service.registry.attribute(accepted);
+    let factors = match &attribution {
+        Ok(attribution) => &attribution.factors,
+        Err(verdict) => &verdict.factors,
+    };
+    event.factors = factors.iter().map(|f| event::Factor { name: f.name, agrees: f.agrees, value: f.value.clone() }).collect();
+    let tenant = attribution.map_err(|verdict| Refusal::NoTenant(verdict.reason.to_owned()))?.tenant;
+    event.tenant = tenant.id.to_string();
+    let site = service.site(&tenant.id).ok_or_else(|| Refusal::Internal("the tenant has no site".to_owned()))?;
+    let hops = seal::hops(&accepted.content, &site.seal.hostname);
+    if hops.received > site.seal.maximum_hops || hops.own > seal::MAX_OWN_PASSES {
+        return Err(Refusal::Loop(hops.received));
+    }
+    event.micros.attribute = micros(begun);
+    Ok(site)
+}
+
+/// SPF, DKIM, DMARC and ARC, before anything is changed.
+async fn authenticate(accepted: Accepted, site: &Site, shared: &Shared, event: &mut MessageEvent) -> Result<Verified, Refusal> {
+    let begun = Instant::now();
+    let verified = verify::verify(accepted, &shared.resolver, &site.policy).await;
+    event.micros.verify = micros(begun);
+    let found = verified.authentication();
+    event.authentication = event::Authentication { spf: found.spf, dkim: found.dkim, dmarc: found.dmarc, arc: found.arc };
+    event.alignment = match verified.alignment() {
+        Alignment::By(check) => format!("by {check}"),
+        Alignment::Not(reason) => format!("not: {reason}"),
+    };
+    match verified.decision() {
+        Decision::Reject(reason) => Err(Refusal::Unaligned(reason.to_owned())),
+        Decision::Defer(reason) => Err(Refusal::Unchecked(reason.to_owned())),
+        Decision::Signable | Decision::RelayUnsigned(_) => Ok(verified),
+    }
+}
+
+fn edit_and_seal(verified: &Verified, site: &Site, event: &mut MessageEvent) -> Result<Vec<Sealed>, Refusal> {
+    let classified = classify(verified, site, event);
+    let selected = select(classified, verified, site, event)?;
+    let copies = insert(selected, verified, site, event)?;
+    seal(copies, verified, site, event)
+}
+
+/// The message's structure, and why it gets no signature if that is already clear.
+struct Classified {
+    message: Arc<Message>,
+    passed: Option<String>,
+}
+
+fn classify(verified: &Verified, site: &Site, event: &mut MessageEvent) -> Classified {
+    let begun = Instant::now();
+    let accepted = verified.accepted();
+    let message = Arc::new(Message::parse(accepted.content.clone()));
+    let passed = if let Decision::RelayUnsigned(reason) = verified.decision() {
+        Some(format!("unaligned: {reason}"))
+    } else if accepted.envelope.reverse_path().mailbox().is_none() {
+        Some("null-reverse-path".to_owned())
+    } else if came_before(accepted, site, event) {
+        Some("already-processed".to_owned())
+    } else if let Class::Passed(class) = message.class() {
+        Some(class.as_str().to_owned())
+    } else {
+        None
+    };
+    event.kind = facts::kind_word(message.kind());
+    event.passed = passed.clone().unwrap_or_default();
+    event.micros.classify = micros(begun);
+    Classified { message, passed }
+}
+
+/// Whether the tenant's loop token proves that we did this one. Look-alikes prove nothing; `seal` removes them.
+fn came_before(accepted: &Accepted, site: &Site, event: &mut MessageEvent) -> bool {
+    match site.seal.loop_token.as_ref().map(|token| token.check(&accepted.content)) {
+        Some(Pass::Proven) => true,
+        Some(Pass::LookAlike(fields)) => {
+            event.look_alikes = fields.len();
+            false
+        }
+        Some(Pass::Absent) | None => false,
+    }
+}
+
+/// Who gets which signatures.
+struct Selected {
+    message: Arc<Message>,
+    plans: Vec<CopyPlan>,
+}
+
+fn select(classified: Classified, verified: &Verified, site: &Site, event: &mut MessageEvent) -> Result<Selected, Refusal> {
+    let Classified { message, passed } = classified;
+    let recipients = verified.accepted().envelope.recipients().len();
+    let plans = match passed {
+        Some(reason) => vec![for_all(recipients, reason)],
+        None => {
+            let begun = Instant::now();
+            let facts = facts::gather(&message, verified, site);
+            let answer = site.selector.select(&facts, facts::view(&message));
+            event.micros.select = micros(begun);
+            match answer {
+                Ok(decision) => decision.copies,
+                Err(fault) => vec![for_all(recipients, relay_or_defer(site, &fault, event)?)],
+            }
+        }
+    };
+    Ok(Selected { message, plans })
+}
+
+fn for_all(recipients: usize, reason: String) -> CopyPlan {
+    CopyPlan { recipients: (0..recipients).collect(), outcome: Outcome::Skip(reason), explanation: Vec::new() }
+}
+
+/// A plugin fault never loses mail: by the tenant's policy it leaves unsigned, or the sender tries again. It is never silent.
+fn relay_or_defer(site: &Site, fault: &Fault, event: &mut MessageEvent) -> Result<String, Refusal> {
+    fault.as_str().clone_into(&mut event.fault);
+    tracing::error!(event = "plugin.fault", tenant = %site.tenant.id, outcome = fault.as_str(), "a plugin gave no answer");
+    tracing::debug!(event = "plugin.fault-detail", tenant = %site.tenant.id, detail = %fault, "what the plugin said");
+    match site.faults {
+        FaultPolicy::RelayUnsigned => Ok(format!("plugin-{}", fault.as_str())),
+        FaultPolicy::Defer => Err(Refusal::Plugin(fault.to_string())),
+    }
+}
+
+/// Renders what was chosen and puts it into the message: one copy a plan.
+fn insert(selected: Selected, verified: &Verified, site: &Site, event: &mut MessageEvent) -> Result<Vec<Copy>, Refusal> {
+    let Selected { message, plans } = selected;
+    let marks = Marks { seed: facts::seed(verified.accepted()), domain: site.content_id_domain.clone() };
+    let mut rendered = HashMap::new();
+    let mut copies = Vec::with_capacity(plans.len());
+    for plan in plans {
+        let explained = plan.explanation;
+        let choices = match plan.outcome {
+            Outcome::Sign(choices) => choices,
+            Outcome::Skip(reason) => {
+                event.copies.push(facts::unsigned(&plan.recipients, &reason, explained));
+                copies.push(Copy::unedited(plan.recipients, &message, reason));
+                continue;
+            }
+        };
+        let placed = match render(&choices, &message, verified, site, &mut rendered, event) {
+            Ok(placed) => placed,
+            Err(fault) => {
+                let reason = relay_or_defer(site, &fault, event)?;
+                event.copies.push(facts::unsigned(&plan.recipients, &reason, explained));
+                copies.push(Copy::unedited(plan.recipients, &message, reason));
+                continue;
+            }
+        };
+        let begun = Instant::now();
+        let copy = match mime::insert(&message, &placed, &marks) {
+            Ok(edited) => Copy::edited(plan.recipients, edited),
+            Err(unedited) => Copy::unedited(plan.recipients, &message, unedited.reason),
+        };
+        event.micros.insert += micros(begun);
+        event.copies.push(facts::describe(&copy, &placed, explained));
+        copies.push(copy);
+    }
+    Ok(copies)
+}
+
+/// Each chosen signature once, however many copies carry it.
+fn render(
+    choices: &[Choice],
+    message: &Message,
+    verified: &Verified,
+    site: &Site,
+    rendered: &mut HashMap<String, Fragment>,
+    event: &mut MessageEvent,
+) -> Result<Vec<Placed>, Fault> {
+    let begun = Instant::now();
+    let mut stack = Vec::with_capacity(choices.len());
+    for choice in choices {
+        let fragment = match rendered.get(&choice.id) {
+            Some(fragment) => fragment.clone(),
+            None => {
+                let person = facts::sender(verified, site);
+                let now = site.zone.moment(verified.accepted().received);
+                let fragment = site.renderer.render(&choice.id, &person, &site.locale, &now, facts::format(message))?;
+                rendered.insert(choice.id.clone(), fragment.clone());
+                fragment
+            }
+        };
+        let assets = fragment.images.iter().filter_map(|name| site.renderer.asset(name).cloned()).collect();
+        stack.push(Placed { id: choice.id.clone(), placement: choice.placement, fragment, assets });
+    }
+    event.micros.render += micros(begun);
+    Ok(stack)
+}
+
+/// Trace fields, Authentication-Results, ARC, DKIM: after this nothing can be edited.
+fn seal(copies: Vec<Copy>, verified: &Verified, site: &Site, event: &mut MessageEvent) -> Result<Vec<Sealed>, Refusal> {
+    let begun = Instant::now();
+    let now = SystemTime::now();
+    let mut sealed = Vec::with_capacity(copies.len());
+    for (copy, record) in copies.into_iter().zip(&mut event.copies) {
+        let copy = seal::seal(copy, verified, &site.seal, now).map_err(|error| Refusal::Seal(error.to_string()))?;
+        record.seals = copy.seals().to_vec();
+        sealed.push(copy);
+    }
+    event.micros.seal = micros(begun);
+    Ok(sealed)
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,353 @@
+//! What serves mail: the parts that live as long as the process ([`Shared`]), and one generation of the configuration made ready to use
+//! ([`Service`]), which a reload replaces as a whole.
+//!
+//! A message is served to its end by the generation that was in force at its MAIL command. Nothing here decides about mail.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+
+use crate::budget::Budget;
+use crate::config::{self, Config, Zone};
+use crate::cpu::Cpu;
+use crate::directory::Directory;
+use crate::event::MessageEvent;
+use crate::handoff::{Ledger, Pool, Route};
+use crate::plugin::{Engine, Limits, LoadError, Renderer, Selector};
+use crate::seal;
+use crate::smtp::auth::Logins;
+use crate::smtp::server::{Connections, Timeouts};
+use crate::smtp::session;
+use crate::telemetry::{self, Metrics};
+use crate::tenant::{Registry, Tenant, TenantError, TenantId};
+use crate::tls::TlsError;
+use crate::verify::{Policy, Resolver};
+
+pub use crate::config::FaultPolicy;
+
+/// The default plugins, compiled from `plugins/` by the build script.
+const SELECTOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/select.wasm"));
+const RENDERER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/render.wasm"));
+
+/// Sees every message's record after its reply is decided.
+pub type Observer = Arc<dyn Fn(&MessageEvent) + Send + Sync>;
+
+/// What all connections share, across reloads.
+pub(crate) struct Shared {
+    service: ArcSwap<Service>,
+    pub(crate) resolver: Resolver,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) connections: Connections,
+    pub(crate) cpu: Cpu,
+    pub(crate) metrics: Metrics,
+    pub(crate) engine: Engine,
+    observer: Option<Observer>,
+    epoch: u64,
+    messages: AtomicU64,
+}
+
+/// The parts of [`Shared`] that are made elsewhere.
+pub(crate) struct Parts {
+    pub(crate) resolver: Resolver,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) connections: Connections,
+    pub(crate) cpu: Cpu,
+    pub(crate) metrics: Metrics,
+    pub(crate) engine: Engine,
+    pub(crate) observer: Option<Observer>,
+}
+
+impl Shared {
+    pub(crate) fn new(service: Service, parts: Parts, now: SystemTime) -> Self {
+        let Parts { resolver, pool, ledger, budget, connections, cpu, metrics, engine, observer } = parts;
+        let epoch = now.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or_default());
+        let service = ArcSwap::from_pointee(service);
+        Self { service, resolver, pool, ledger, budget, connections, cpu, metrics, engine, observer, epoch, messages: AtomicU64::new(0) }
+    }
+
+    /// The generation in force.
+    pub(crate) fn service(&self) -> Arc<Service> {
+        self.service.load_full()
+    }
+
+    /// Puts another generation in force.
+    pub(crate) fn replace(&self, service: Service) {
+        self.service.store(Arc::new(service));
+    }
+
+    /// Unique among all messages of this host: the start of the process and a number.
+    pub(crate) fn next_message_id(&self) -> String {
+        format!("{:x}.{:x}", self.epoch, self.messages.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Makes the record of a message known.
+    pub(crate) fn report(&self, event: &MessageEvent) {
+        self.metrics.message(event);
+        telemetry::log_message(event);
+        if let Some(observer) = &self.observer {
+            observer(event);
+        }
+    }
+}
+
+/// One generation of the configuration, ready to use.
+pub(crate) struct Service {
+    /// How many generations there were, with this one.
+    pub(crate) generation: u64,
+    /// The configuration's digest.
+    pub(crate) digest: String,
+    /// Whose mail.
+    pub(crate) registry: Registry,
+    /// For each listener of the configuration, in its order.
+    pub(crate) terms: Vec<Arc<Terms>>,
+    sites: HashMap<TenantId, Arc<Site>>,
+}
+
+/// What a listener's connections are told and allowed.
+pub(crate) struct Terms {
+    /// What the session offers and demands.
+    pub(crate) session: Arc<session::Settings>,
+    /// Who may log in.
+    pub(crate) logins: Arc<Logins>,
+    /// How long to wait for the peer.
+    pub(crate) timeouts: Timeouts,
+}
+
+/// Everything that is used for one tenant's mail.
+pub(crate) struct Site {
+    /// Who it is, and what proves it.
+    pub(crate) tenant: Arc<Tenant>,
+    /// How its mail is judged.
+    pub(crate) policy: Policy,
+    /// What happens when a plugin gives no answer.
+    pub(crate) faults: FaultPolicy,
+    /// Chooses signatures.
+    pub(crate) selector: Arc<Selector>,
+    /// Renders them.
+    pub(crate) renderer: Arc<Renderer>,
+    /// People and groups.
+    pub(crate) directory: Arc<Directory>,
+    /// Keys and trace fields.
+    pub(crate) seal: seal::Settings,
+    /// The next hop.
+    pub(crate) route: Arc<Route>,
+    /// Local time.
+    pub(crate) zone: Zone,
+    /// BCP 47.
+    pub(crate) locale: String,
+    /// The right-hand side of the Content-IDs of images that are added.
+    pub(crate) content_id_domain: String,
+    plugins: PluginKeys,
+}
+
+/// What the compiled plugins were made from: while it stays the same, a reload keeps them.
+#[derive(PartialEq, Eq)]
+struct PluginKeys {
+    selector: [u8; 32],
+    renderer: [u8; 32],
+}
+
+/// Why a configuration cannot be put to use although it could be read.
+#[derive(Debug, Error)]
+pub enum ServiceError {
+    /// The tenants do not go together.
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
+    /// A plugin, or what it is configured with.
+    #[error("tenant {tenant}: the {plugin} plugin does not load: {error}")]
+    Plugin {
+        /// Whose.
+        tenant: String,
+        /// `selector` or `renderer`.
+        plugin: &'static str,
+        /// Why.
+        error: LoadError,
+    },
+    /// A rule chooses what no template renders.
+    #[error("tenant {tenant}: the rules choose signature {signature:?}, which the templates do not define; they define {defined}")]
+    UnknownSignature {
+        /// Whose.
+        tenant: String,
+        /// The id.
+        signature: String,
+        /// The ids that exist.
+        defined: String,
+    },
+    /// A key or a certificate.
+    #[error("tenant {tenant}: {error}")]
+    Seal {
+        /// Whose.
+        tenant: String,
+        /// Why.
+        error: seal::SealError,
+    },
+    /// The tenant's client certificate.
+    #[error("tenant {tenant}: {error}")]
+    Tls {
+        /// Whose.
+        tenant: String,
+        /// Why.
+        error: TlsError,
+    },
+    /// Logins.
+    #[error("logins: {0}")]
+    Logins(String),
+}
+
+impl Service {
+    /// Makes a configuration ready: compiles plugins, reads keys. Takes about a second a tenant; not for a thread that serves mail. Plugins whose
+    /// component and configuration did not change are taken over from `previous`.
+    pub(crate) fn build(config: &Config, engine: &Engine, previous: Option<&Self>, now: SystemTime) -> Result<Self, ServiceError> {
+        let limits = config.plugins.limits();
+        let mut tenants = Vec::with_capacity(config.tenants.len());
+        let mut sites = HashMap::with_capacity(config.tenants.len());
+        let mut names = Vec::new();
+        for configured in &config.tenants {
+            let tenant = configured.identity();
+            let old = previous.and_then(|service| service.site(&tenant.id));
+            let site = site(config, configured, &tenant, engine, &limits, old.as_deref(), now)?;
+            names.extend(configured.logins.iter().map(|login| (login.name.clone(), tenant.id.clone())));
+            sites.insert(tenant.id.clone(), Arc::new(site));
+            tenants.push(tenant);
+        }
+        let logins = Arc::new(logins(config)?);
+        let terms = config.listeners.iter().map(|listener| Arc::new(terms(config, listener, &logins))).collect();
+        Ok(Self {
+            generation: previous.map_or(1, |service| service.generation + 1),
+            digest: config.digest_hex(),
+            registry: Registry::new(tenants, names)?,
+            terms,
+            sites,
+        })
+    }
+
+    /// What is used for a tenant's mail.
+    pub(crate) fn site(&self, tenant: &TenantId) -> Option<Arc<Site>> {
+        self.sites.get(tenant).cloned()
+    }
+
+    /// Whether somebody who is not known yet may become known by logging in.
+    pub(crate) fn has_logins(&self) -> bool {
+        self.terms.iter().any(|terms| !terms.logins.is_empty())
+    }
+
+    /// All of them, in no order.
+    pub(crate) fn sites(&self) -> impl Iterator<Item = &Arc<Site>> {
+        self.sites.values()
+    }
+}
+
+fn terms(config: &Config, listener: &config::Listener, logins: &Arc<Logins>) -> Terms {
+    Terms { session: Arc::new(config.session(&listener.tls)), logins: Arc::clone(logins), timeouts: config.timeouts.server() }
+}
+
+fn logins(config: &Config) -> Result<Logins, ServiceError> {
+    let mut decoy = [0; 32];
+    aws_lc_rs::rand::fill(&mut decoy).map_err(|_| ServiceError::Logins("the system gives no random octets".to_owned()))?;
+    let logins = config.tenants.iter().flat_map(|tenant| &tenant.logins).map(|login| (login.name.clone(), login.keys.clone()));
+    Logins::new(logins, &decoy).map_err(|error| ServiceError::Logins(error.to_string()))
+}
+
+fn site(
+    config: &Config,
+    configured: &config::Tenant,
+    tenant: &Arc<Tenant>,
+    engine: &Engine,
+    limits: &Limits,
+    old: Option<&Site>,
+    now: SystemTime,
+) -> Result<Site, ServiceError> {
+    let id = tenant.id.to_string();
+    let keys = PluginKeys { selector: selector_key(configured, limits), renderer: renderer_key(configured, limits) };
+    let selector = match old.filter(|site| site.plugins.selector == keys.selector) {
+        Some(site) => Arc::clone(&site.selector),
+        None => Arc::new(load_selector(configured, engine, limits)?),
+    };
+    let renderer = match old.filter(|site| site.plugins.renderer == keys.renderer) {
+        Some(site) => Arc::clone(&site.renderer),
+        None => Arc::new(load_renderer(configured, engine, limits)?),
+    };
+    let defined = &renderer.summary().signatures;
+    if let Some(signature) = selector.summary().signatures.iter().find(|id| !defined.contains(id)) {
+        return Err(ServiceError::UnknownSignature { tenant: id, signature: signature.clone(), defined: format!("{defined:?}") });
+    }
+    let seal = config.seal(configured).map_err(|error| ServiceError::Seal { tenant: id.clone(), error })?;
+    let route = config.route(configured, now).map_err(|error| ServiceError::Tls { tenant: id, error })?;
+    Ok(Site {
+        policy: config.policy(configured),
+        faults: configured.fault,
+        selector,
+        renderer,
+        directory: Arc::clone(&configured.directory),
+        seal,
+        route: Arc::new(route),
+        zone: configured.zone.clone(),
+        locale: configured.locale.clone(),
+        content_id_domain: config.hostname.to_string(),
+        plugins: keys,
+        tenant: Arc::clone(tenant),
+    })
+}
+
+fn load_selector(configured: &config::Tenant, engine: &Engine, limits: &Limits) -> Result<Selector, ServiceError> {
+    let wasm = configured.selector.as_ref().map_or(SELECTOR, |component| &component.wasm);
+    Selector::load(engine, wasm, &configured.rule_files(), limits).map_err(|error| ServiceError::Plugin {
+        tenant: configured.id.clone(),
+        plugin: "selector",
+        error,
+    })
+}
+
+fn load_renderer(configured: &config::Tenant, engine: &Engine, limits: &Limits) -> Result<Renderer, ServiceError> {
+    let wasm = configured.renderer.as_ref().map_or(RENDERER, |component| &component.wasm);
+    Renderer::load(engine, wasm, &configured.template_files(), configured.assets.clone(), limits).map_err(|error| ServiceError::Plugin {
+        tenant: configured.id.clone(),
+        plugin: "renderer",
+        error,
+    })
+}
+
+fn selector_key(configured: &config::Tenant, limits: &Limits) -> [u8; 32] {
+    let component = configured.selector.as_ref().map_or(SELECTOR, |component| &component.wasm);
+    plugin_key(component, &configured.rules, &[], limits)
+}
+
+fn renderer_key(configured: &config::Tenant, limits: &Limits) -> [u8; 32] {
+    let component = configured.renderer.as_ref().map_or(RENDERER, |component| &component.wasm);
+    plugin_key(component, &configured.templates, &configured.assets, limits)
+}
+
+/// A hash of everything that a loaded plugin depends on, each part with its length before it.
+fn plugin_key(component: &[u8], texts: &[config::TextFile], assets: &[Arc<crate::signature::Asset>], limits: &Limits) -> [u8; 32] {
+    use aws_lc_rs::digest::{Context, SHA256};
+    let mut hash = Context::new(&SHA256);
+    let mut part = |octets: &[u8]| {
+        hash.update(&(octets.len() as u64).to_be_bytes());
+        hash.update(octets);
+    };
+    part(component);
+    part(format!("{limits:?}").as_bytes());
+    for text in texts {
+        part(text.name.as_bytes());
+        part(text.content.as_bytes());
+    }
+    for asset in assets {
+        part(asset.name.as_bytes());
+        part(asset.media_type.as_bytes());
+        part(&asset.content);
+    }
+    let mut key = [0; 32];
+    key.copy_from_slice(hash.finish().as_ref());
+    key
+}
+
+/// How often connections to next hops that have been idle for too long are looked for.
+pub(crate) const SWEEP_INTERVAL: Duration = Duration::from_secs(5);

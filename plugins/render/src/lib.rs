@@ -1,0 +1,216 @@
+//! The default renderer: signatures from HTML and text templates in Jinja syntax.
+//!
+//! # Files
+//!
+//! | file | is |
+//! |---|---|
+//! | `full.html`, `full.txt` | the signature `full`; one of the two is enough, the other form is derived from it |
+//! | `full.de.html` | the same for the locale `de` and its regions (`full.de-AT.html` would be nearer for `de-AT`) |
+//! | `_contact.html` | no signature of its own: for `{% include "_contact.html" %}`; so is every file in a folder below |
+//! | `signatures.toml` | optional: variables, and signatures whose files have other names |
+//!
+//! ```toml
+//! [variables]                      # for every template; a person's own attribute of that name comes first
+//! companyName = "Northwind Harbour"
+//!
+//! [signature.campaign]             # the signature `campaign` from a template that others use as well
+//! html = "banner.html"
+//! variables.image = "spring.png"
+//! ```
+//!
+//! # What a template sees
+//!
+//! Every attribute of the person under its own name, for example `{{ displayName }}` or `{{ extensionAttribute7 }}`; names that are not
+//! identifiers as `{{ person["cost-center"] }}`. Besides: `email`, `groups`, `locale`, and `now` with `.year`, `.month`, `.day`,
+//! `.date`. What is absent is empty, never an error. Values are text: HTML in them is escaped in HTML templates, template syntax in them
+//! is not evaluated, line breaks become commas, and a link may only lead to `http`, `https`, `mailto`, `tel` or `sms`.
+//!
+//! # Empty fields
+//!
+//! - **HTML**: an element with `data-if` is left out, with its label and everything else inside, unless what it names is there:
+//!   `<tr data-if="mobilePhone"><td>Mobile</td><td>{{ mobilePhone }}</td></tr>`. Any condition goes: `data-if="city or country"`.
+//! - **Text**: a line is left out when it prints something and all that it prints is empty: `Mobile  {{ mobilePhone }}`.
+//! - **Both**: `{{ joined(" · ", city, postalCode, country) }}` puts the separator only between values that are there.
+//!
+//! # Functions and filters
+//!
+//! | | |
+//! |---|---|
+//! | `image("logo.png")` | the address of an image that the host attaches: `<img src="{{ image('logo.png') }}">` |
+//! | `joined(separator, value, ...)` | the values that are there |
+//! | `value \| phone` | `+442079460018` as `+44 207 946 0018`; a number that is already grouped stays |
+//! | `value \| tel` | digits and `+` only, for `href="tel:{{ mobilePhone \| tel }}"` |
+//! | `upper`, `lower`, `title`, `urlencode`, `default("...")` and the rest of Jinja's | |
+//!
+//! # Limits
+//!
+//! A template has no clock, no files and no network, and a bounded amount of work and output. HTML that mail clients remove or that
+//! would reach beyond the signature (`style` and `script` elements, event handlers, forms, frames) is refused when the templates are
+//! read, and so are unknown images and filters: with file and line.
+//!
+//! This crate does not know which signature is chosen, and never sees the message.
+
+mod configure;
+mod context;
+mod environment;
+mod markup;
+mod plain;
+mod tag;
+
+use std::collections::BTreeMap;
+
+use minijinja::{Environment, Error};
+use signet_plugin_sdk::render::{Asset, Fragment, Renderer, Summary};
+use signet_plugin_sdk::{Description, Diagnostic, File, Format, Moment, Person, PluginError};
+
+use crate::context::Context;
+use crate::environment::Images;
+
+/// Octets of HTML that a fragment may have, as in the interface.
+const HTML_LIMIT: usize = 256 << 10;
+
+/// Octets of text that a fragment may have, as in the interface.
+const TEXT_LIMIT: usize = 64 << 10;
+
+/// Images that a fragment may refer to, as in the interface.
+const IMAGE_LIMIT: usize = 16;
+
+/// The templates, parsed and tried.
+#[derive(Debug)]
+pub struct Templates {
+    environment: Environment<'static>,
+    signatures: BTreeMap<String, Signature>,
+    /// Which attributes the templates name; empty when one of them may ask for any.
+    attributes: Vec<String>,
+    /// Whether a template computes the target of a link, so that the result must be looked at.
+    computes_links: bool,
+}
+
+/// One signature: its variables, and its template files by locale; the empty locale is everybody's.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signature {
+    pub(crate) html: BTreeMap<String, String>,
+    pub(crate) text: BTreeMap<String, String>,
+    pub(crate) variables: Vec<(String, String)>,
+}
+
+impl Renderer for Templates {
+    fn configure(files: &[File], assets: &[Asset]) -> Result<(Self, Summary), Vec<Diagnostic>> {
+        configure::configure(files, assets)
+    }
+
+    fn describe(&self) -> Description {
+        let mut description = Description::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        description.attributes.clone_from(&self.attributes);
+        description
+    }
+
+    fn render(&self, id: &str, person: &Person, locale: &str, now: &Moment, format: &Format) -> Result<Fragment, PluginError> {
+        let known = || self.signatures.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let signature = self
+            .signatures
+            .get(id)
+            .ok_or_else(|| PluginError::InvalidConfig(format!("no template for signature {id:?}; there are {}", known())))?;
+        let context = || Context::new(person, locale, now, &signature.variables);
+        let fragment = self.fragment(signature, locale, &context, format)?;
+        within_limits(id, fragment)
+    }
+}
+
+impl Templates {
+    /// Renders the forms that `format` asks for.
+    fn fragment(
+        &self,
+        signature: &Signature,
+        locale: &str,
+        context: &dyn Fn() -> Context,
+        format: &Format,
+    ) -> Result<Fragment, PluginError> {
+        let (html, text) = (for_locale(&signature.html, locale), for_locale(&signature.text, locale));
+        let wants_html = !matches!(format, Format::Plain);
+        let wants_text = !matches!(format, Format::Html);
+        let mut fragment = Fragment { html: None, text: None, images: Vec::new() };
+        if let Some(file) = html.filter(|_| wants_html || text.is_none()) {
+            let (html, images) = self.html(file, context())?;
+            if wants_text && text.is_none() {
+                fragment.text = Some(plain::from_html(&html));
+            }
+            if wants_html {
+                (fragment.html, fragment.images) = (Some(html), images);
+            }
+        }
+        if let Some(file) = text.filter(|_| wants_text || html.is_none()) {
+            let text = self.text(file, context())?;
+            if wants_html && html.is_none() {
+                fragment.html = Some(plain::to_html(&text));
+            }
+            if wants_text {
+                fragment.text = Some(text);
+            }
+        }
+        Ok(fragment)
+    }
+
+    fn html(&self, file: &str, context: Context) -> Result<(String, Vec<String>), PluginError> {
+        let captured = self.environment.get_template(file).and_then(|template| template.render_captured(context.into_value()));
+        let mut captured = captured.map_err(|error| failed(&error))?;
+        let images = captured.with_state_mut(|state| state.get_extension_mut::<Images>().map(std::mem::take)).unwrap_or_default();
+        // The engine escapes more than HTML asks for, and links with `/` spelt out look like an attempt to hide something.
+        let html = without_blank_lines(&captured.into_output()).replace("&#x2f;", "/");
+        let html = if self.computes_links { markup::without_unsafe_links(html) } else { html };
+        Ok((html, images.0))
+    }
+
+    fn text(&self, file: &str, context: Context) -> Result<String, PluginError> {
+        let rendered = self.environment.get_template(file).and_then(|template| template.render(context.into_value()));
+        Ok(plain::without_empty_lines(&rendered.map_err(|error| failed(&error))?))
+    }
+}
+
+/// Lines that hold nothing, most of them where a condition was not met, mean nothing in HTML.
+fn without_blank_lines(html: &str) -> String {
+    let mut kept = String::with_capacity(html.len());
+    for line in html.lines().filter(|line| !line.trim().is_empty()) {
+        if !kept.is_empty() {
+            kept.push('\n');
+        }
+        kept.push_str(line);
+    }
+    kept
+}
+
+/// The file for a BCP 47 tag: the tag's own, else that of its language, else everybody's.
+fn for_locale<'f>(files: &'f BTreeMap<String, String>, locale: &str) -> Option<&'f str> {
+    let mut tag = locale.to_ascii_lowercase();
+    loop {
+        if let Some(file) = files.get(&tag) {
+            return Some(file);
+        }
+        if tag.is_empty() {
+            return None;
+        }
+        tag.truncate(tag.rfind('-').unwrap_or(0));
+    }
+}
+
+fn failed(error: &Error) -> PluginError {
+    PluginError::InvalidConfig(environment::in_words(error))
+}
+
+fn within_limits(id: &str, fragment: Fragment) -> Result<Fragment, PluginError> {
+    let html = fragment.html.as_ref().map_or(0, String::len);
+    let text = fragment.text.as_ref().map_or(0, String::len);
+    let images = fragment.images.len();
+    for (what, size, limit) in [("octets of HTML", html, HTML_LIMIT), ("octets of text", text, TEXT_LIMIT), ("images", images, IMAGE_LIMIT)]
+    {
+        if size > limit {
+            return Err(PluginError::InvalidConfig(format!("signature {id:?} has {size} {what}, and may have {limit}")));
+        }
+    }
+    Ok(fragment)
+}
+
+signet_plugin_sdk::renderer!(Templates);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! What HTML templates may contain, `data-if`, and where links may lead.
+
+use std::ops::Range;
+
+use crate::tag::{Attribute, Piece, Pieces};
+
+/// Elements that mail clients remove or that reach beyond the signature.
+const REFUSED: [&str; 22] = [
+    "applet", "base", "body", "button", "embed", "form", "frame", "frameset", "head", "html", "iframe", "input", "link", "math", "meta",
+    "object", "script", "select", "style", "svg", "textarea", "title",
+];
+
+/// Elements without an end tag.
+const VOID: [&str; 7] = ["area", "br", "col", "hr", "img", "source", "wbr"];
+
+/// Attributes that hold an address.
+const ADDRESSES: [&str; 4] = ["background", "cite", "href", "src"];
+
+/// Schemes that an address may have; `cid` is an image that comes along.
+const SCHEMES: [&str; 6] = ["cid", "http", "https", "mailto", "sms", "tel"];
+
+/// What stands in for an address with another scheme.
+const NOWHERE: &str = "#";
+
+/// The end of a condition. With its `+` it keeps the line end behind it, which may be the only space between two words.
+const END: &str = "{% endif +%}";
+
+/// Something in a template that cannot be accepted.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// Where in the template.
+    pub(crate) offset: usize,
+    /// The element or attribute.
+    pub(crate) key: String,
+    /// What is wrong, and what would be right.
+    pub(crate) message: String,
+}
+
+/// A template as the engine gets it.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    /// With `data-if` turned into conditions; the lines are the author's.
+    pub(crate) source: String,
+    pub(crate) problems: Vec<Problem>,
+    /// Whether the target of a link is computed from anything but `image`.
+    pub(crate) computes_links: bool,
+}
+
+/// An element with `data-if` whose end tag has not come yet.
+struct Open {
+    name: String,
+    /// Elements of the same name inside it.
+    depth: usize,
+    offset: usize,
+}
+
+/// Checks an HTML template and prepares it for the engine.
+pub(crate) fn prepare(template: &str) -> Prepared {
+    let mut prepared = Prepared { source: String::with_capacity(template.len() + 256), ..Prepared::default() };
+    let mut open: Vec<Open> = Vec::new();
+    for piece in Pieces::of_template(template) {
+        match piece {
+            Piece::Start { name, span, attributes, closed } => {
+                prepared.check(template, &name, span.start, &attributes);
+                let condition = attributes.iter().find(|attribute| attribute.name == "data-if");
+                let childless = closed || VOID.contains(&name.as_str());
+                if let Some(condition) = condition {
+                    prepared.start_condition(template, span, condition);
+                    if childless {
+                        prepared.source.push_str(END);
+                    } else {
+                        open.push(Open { name, depth: 0, offset: condition.span.start });
+                    }
+                    continue;
+                }
+                if let Some(inner) = open.last_mut().filter(|inner| inner.name == name && !childless) {
+                    inner.depth += 1;
+                }
+                prepared.source.push_str(&template[span]);
+            }
+            Piece::End { name, span } => {
+                prepared.source.push_str(&template[span]);
+                match open.last_mut().filter(|inner| inner.name == name) {
+                    Some(inner) if inner.depth == 0 => {
+                        prepared.source.push_str(END);
+                        open.pop();
+                    }
+                    Some(inner) => inner.depth -= 1,
+                    None => (),
+                }
+            }
+            Piece::Code { span } | Piece::Other { span } => prepared.source.push_str(&template[span]),
+        }
+    }
+    for Open { name, offset, .. } in open {
+        prepared.problem(offset, "data-if", format!("the element has no end tag of its own: add `</{name}>`"));
+    }
+    prepared
+}
+
+impl Prepared {
+    fn problem(&mut self, offset: usize, key: &str, message: impl Into<String>) {
+        self.problems.push(Problem { offset, key: key.to_owned(), message: message.into() });
+    }
+
+    /// Writes the condition and the start tag without `data-if`.
+    fn start_condition(&mut self, template: &str, span: Range<usize>, attribute: &Attribute) {
+        let condition = template[attribute.value.clone()].trim();
+        if condition.is_empty() || condition.contains(['{', '}']) {
+            let example = r#"`data-if="mobilePhone"`"#;
+            self.problem(
+                attribute.span.start,
+                "data-if",
+                format!("needs an attribute's name or a condition, without braces; for example {example}"),
+            );
+            return;
+        }
+        self.source.push_str("{% if ");
+        self.source.push_str(condition);
+        self.source.push_str(" %}");
+        self.source.push_str(&template[span.start..attribute.span.start]);
+        self.source.push_str(&template[attribute.span.end..span.end]);
+    }
+
+    fn check(&mut self, template: &str, element: &str, offset: usize, attributes: &[Attribute]) {
+        if REFUSED.contains(&element) {
+            let hint = match element {
+                "style" => "write `style=\"...\"` on the elements",
+                "html" | "head" | "body" | "title" | "meta" => "a template is the inside of a block, for example one `<table>`",
+                _ => "mail clients remove it",
+            };
+            self.problem(offset, &format!("<{element}>"), format!("is not allowed in a signature; {hint}"));
+        }
+        for attribute in attributes {
+            self.check_attribute(template, attribute);
+        }
+    }
+
+    fn check_attribute(&mut self, template: &str, attribute: &Attribute) {
+        let Attribute { name, span, value, quoted } = attribute;
+        let value = template[value.clone()].trim();
+        let computed = value.contains("{{") || value.contains("{%");
+        if name.starts_with("on") || name == "srcdoc" {
+            self.problem(span.start, name, "is not allowed in a signature; mail clients remove it");
+        }
+        if name.is_empty() {
+            self.problem(span.start, value, "prints between attributes, where a value could become one; put it in quotes behind a name");
+        } else if computed && !quoted {
+            self.problem(
+                span.start,
+                name,
+                format!("has a computed value without quotes, which a space in it would end; write `{name}=\"{value}\"`"),
+            );
+        }
+        if !ADDRESSES.contains(&name.as_str()) {
+            return;
+        }
+        if value.to_ascii_lowercase().starts_with("cid:") {
+            let image = &value["cid:".len()..];
+            self.problem(span.start, name, format!("names an attached image by hand; write `{name}=\"{{{{ image('{image}') }}}}\"`"));
+        } else if computed {
+            let image = value.strip_prefix("{{").is_some_and(|code| code.trim_start().starts_with("image(") && code.ends_with("}}"));
+            self.computes_links |= !image || value.matches("{{").count() > 1;
+        } else if !is_safe(value) {
+            self.problem(span.start, name, format!("leads to {value:?}; a signature may lead to {}", SCHEMES.join(", ")));
+        }
+    }
+}
+
+/// Whether an address has one of the schemes, or none.
+fn is_safe(address: &str) -> bool {
+    let address = address.trim_start();
+    match address.find([':', '/', '?', '#']) {
+        Some(at) if address[at..].starts_with(':') => SCHEMES.contains(&address[..at].to_ascii_lowercase().as_str()),
+        _ => true,
+    }
+}
+
+/// Replaces every address that a signature may not lead to. The engine has escaped values by then, so an address cannot hide its scheme
+/// behind a character reference that was not in the template.
+pub(crate) fn without_unsafe_links(html: String) -> String {
+    let mut unsafe_values = Vec::new();
+    for piece in Pieces::of_html(&html) {
+        let Piece::Start { attributes, .. } = piece else { continue };
+        let addresses = attributes.into_iter().filter(|attribute| ADDRESSES.contains(&attribute.name.as_str()));
+        unsafe_values.extend(addresses.map(|attribute| attribute.value).filter(|value| !is_safe(&html[value.clone()])));
+    }
+    if unsafe_values.is_empty() {
+        return html;
+    }
+    let mut safe = String::with_capacity(html.len());
+    let mut copied = 0;
+    for value in unsafe_values {
+        safe.push_str(&html[copied..value.start]);
+        safe.push_str(NOWHERE);
+        copied = value.end;
+    }
+    safe.push_str(&html[copied..]);
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(template: &str) -> Vec<String> {
+        prepare(template).problems.into_iter().map(|problem| format!("{} {}", problem.offset, problem.key)).collect()
+    }
+
+    #[test]
+    fn data_if_becomes_a_condition_around_its_element() {
+        for (template, expected) in [
+            ("<tr data-if=\"phone\"><td>x</td></tr>!", "{% if phone %}<tr><td>x</td></tr>{% endif +%}!"),
+            ("<div data-if='a'><div>b</div></div>", "{% if a %}<div><div>b</div></div>{% endif +%}"),
+            (
+                "<div data-if=a><div data-if=b></div><p></p></div>",
+                "{% if a %}<div>{% if b %}<div></div>{% endif +%}<p></p></div>{% endif +%}",
+            ),
+            ("<img data-if=\"a == 'x'\" alt=\"\">", "{% if a == 'x' %}<img alt=\"\">{% endif +%}"),
+            ("<br data-if='a'/>", "{% if a %}<br/>{% endif +%}"),
+            ("<p>a</p>", "<p>a</p>"),
+        ] {
+            let prepared = prepare(template);
+            assert_eq!(prepared.source, expected);
+            assert!(prepared.problems.is_empty(), "{template}: {:?}", prepared.problems);
+        }
+    }
+
+    #[test]
+    fn what_a_signature_may_not_have_is_refused_where_it_stands() {
+        for (template, expected) in [
+            ("a<style>b{}</style>", "1 <style>"),
+            ("<SCRIPT src='x'>", "0 <script>"),
+            ("<p onclick='x'>", "2 onclick"),
+            ("<td width={{ w }}>", "3 width"),
+            ("<td {{ w }}>", "4 {{ w }}"),
+            ("<a href='javascript:x'>", "2 href"),
+            ("<a href=' JaVaScript:x'>", "2 href"),
+            ("<img src='data:image/png;base64,'>", "4 src"),
+            ("<img src='cid:logo.png'>", "4 src"),
+            ("<tr data-if='a'>", "3 data-if"),
+            ("<tr data-if='{{ a }}'></tr>", "3 data-if"),
+            ("<tr data-if></tr>", "3 data-if"),
+        ] {
+            assert_eq!(problems(template), [expected], "{template}");
+        }
+        for fine in [
+            "<a href='https://x/'>",
+            "<a href='/a:b'>",
+            "{# <style> #}",
+            "<!--[if mso]><style></style><![endif]-->",
+            "<p style='color:red' {% if a %}title='{{ b }}'{% endif %}>",
+        ] {
+            assert!(problems(fine).is_empty(), "{fine}");
+        }
+    }
+
+    #[test]
+    fn only_computed_targets_are_looked_at_later() {
+        for (template, expected) in [
+            ("<a href='{{ x }}'>", true),
+            ("<a href='mailto:{{ x }}'>", true),
+            ("<img src=\"{{ image('a.png') }}\">", false),
+            ("<img src=\"{% if a %}{{ b }}{% endif %}\">", true),
+            ("<a href='https://x'>", false),
+        ] {
+            assert_eq!(prepare(template).computes_links, expected, "{template}");
+        }
+    }
+
+    #[test]
+    fn unsafe_targets_lead_nowhere() {
+        let html = r##"<a href="javascript:x">a</a><a href='https://x'>javascript:y</a><img src="data:,">"##;
+        assert_eq!(without_unsafe_links(html.to_owned()), r##"<a href="#">a</a><a href='https://x'>javascript:y</a><img src="#">"##);
+    }
+}

@@ -1,0 +1,3 @@
+;; varies selector.wat: traps in its configuration
+;; part: configure
+(func $configure (export "signet:select/selector@0.1.0#configure") (param $files i32) (param $count i32) (result i32) (unreachable))

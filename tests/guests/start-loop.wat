@@ -1,0 +1,4 @@
+;; varies selector.wat: never finishes its start function
+;; part: start
+(func $start (loop $again (br $again)))
+(start $start)

@@ -1,0 +1,3 @@
+;; varies selector.wat: a second memory
+;; part: second
+(memory $second 1)
