@@ -12,7 +12,7 @@ use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
 
 /// RFC 5321 section 4.5.3.1.1, in octets, quotes included.
-pub const MAX_LOCAL_PART: usize = 64;
+pub const MAX_LOCAL_PART: usize = 250;
 /// RFC 5321 section 4.5.3.1.2, in octets, as received.
 pub const MAX_DOMAIN: usize = 255;
 /// RFC 5321 section 4.5.3.1.3, in octets, angle brackets included.

@@ -64,7 +64,9 @@ fn is_hidden(character: char) -> bool {
 pub fn log_message(event: &MessageEvent) {
     match serde_json::to_string(event) {
         Ok(record) => tracing::info!(target: "signet::message", event = "message", record, "message handled"),
-        Err(error) => tracing::error!(target: "signet::message", event = "message", id = event.id, %error, "message record cannot be written"),
+        Err(error) => {
+            tracing::error!(target: "signet::message", event = "message", id = event.id, %error, "message record cannot be written")
+        }
     }
 }
 

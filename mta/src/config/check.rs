@@ -164,7 +164,11 @@ fn plain(source: &mut Source<'_>, section: &Section<RawListener>, address: Optio
     }
     for leaf in [&raw.certificate, &raw.key, &raw.client_roots, &raw.client_certificate] {
         if let Some(span) = leaf.span() {
-            source.wrong(&At::Span(span), "has no use on a listener with tls = \"plain\"; remove it".to_owned(), "\"...\" with tls = \"starttls\"");
+            source.wrong(
+                &At::Span(span),
+                "has no use on a listener with tls = \"plain\"; remove it".to_owned(),
+                "\"...\" with tls = \"starttls\"",
+            );
         }
     }
 }

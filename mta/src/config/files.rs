@@ -67,7 +67,8 @@ impl Source<'_> {
             }
             (Some(span), None) => {
                 if let Some(mode) = exposed(self.path()) {
-                    let message = format!("is a secret, and this file has mode {mode:04o} and can be read by others; run: chmod 600, or use a file");
+                    let message =
+                        format!("is a secret, and this file has mode {mode:04o} and can be read by others; run: chmod 600, or use a file");
                     self.warn(At::Span(span.clone()), message);
                 }
                 Some((self.secret(value, example)?, span))
@@ -101,7 +102,13 @@ impl Source<'_> {
     }
 
     /// A private key of DKIM signatures or ARC sets, checked by the module that will use it.
-    pub(super) fn sealing_key(&mut self, leaf: &Leaf, missing: At, domain: Option<Domain>, selector: Option<String>) -> Option<(KeyFile, Key)> {
+    pub(super) fn sealing_key(
+        &mut self,
+        leaf: &Leaf,
+        missing: At,
+        domain: Option<Domain>,
+        selector: Option<String>,
+    ) -> Option<(KeyFile, Key)> {
         self.required(leaf, missing, "\"dkim.pem\"", units::text)?;
         let (path, _) = self.file(leaf, "\"dkim.pem\"", MOST_OF_A_SMALL_FILE)?;
         let (domain, selector) = (domain?, selector?);

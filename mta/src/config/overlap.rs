@@ -15,13 +15,17 @@ use super::tenants::Places;
 pub(super) fn check(source: &mut Source<'_>, tenants: &[(Tenant, Places)]) {
     let ids = tenants.iter().map(|(tenant, places)| (tenant.id.clone(), &places.id, tenant));
     claims(source, "id", ids.collect());
-    let domains = tenants.iter().flat_map(|(tenant, places)| tenant.domains.iter().zip(&places.domains).map(move |(name, place)| (name.to_string(), place, tenant)));
+    let domains = tenants.iter().flat_map(|(tenant, places)| {
+        tenant.domains.iter().zip(&places.domains).map(move |(name, place)| (name.to_string(), place, tenant))
+    });
     claims(source, "domain", domains.collect());
     let server_names = tenants.iter().flat_map(|(tenant, places)| {
         tenant.proof.server_names.iter().zip(&places.server_names).map(move |(name, place)| (name.clone(), place, tenant))
     });
     claims(source, "server name", server_names.collect());
-    let logins = tenants.iter().flat_map(|(tenant, places)| tenant.logins.iter().zip(&places.logins).map(move |(login, place)| (login.name.clone(), place, tenant)));
+    let logins = tenants.iter().flat_map(|(tenant, places)| {
+        tenant.logins.iter().zip(&places.logins).map(move |(login, place)| (login.name.clone(), place, tenant))
+    });
     claims(source, "login", logins.collect());
     for (index, (later, places)) in tenants.iter().enumerate() {
         for (earlier, earlier_places) in &tenants[..index] {

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
 /// A single value: text, number or truth value.

@@ -137,11 +137,7 @@ impl Plugins {
             host_calls: narrow(self.host_calls),
             read_total: self.read_total,
             log_lines: self.log_lines,
-            breaker: plugin::BreakerSettings {
-                faults: self.breaker_faults,
-                window: self.breaker_window,
-                cool_down: self.breaker_pause,
-            },
+            breaker: plugin::BreakerSettings { faults: self.breaker_faults, window: self.breaker_window, cool_down: self.breaker_pause },
             ..plugin::Limits::default()
         }
     }

@@ -8,8 +8,7 @@ use super::check::{seconds, waiting};
 use super::raw::{Leaf, RawKey, RawProof, RawReturn, RawReturnTimeouts, RawSeal, RawTenant, Scalar, Section};
 use super::source::{At, Source};
 use super::{
-    FaultPolicy, KeyFile, Listener, Login, LoopToken, Proof, Return, ReturnTimeouts, Seal, SecretHeader, Tenant, Unaligned, Zone,
-    units,
+    FaultPolicy, KeyFile, Listener, Login, LoopToken, Proof, Return, ReturnTimeouts, Seal, SecretHeader, Tenant, Unaligned, Zone, units,
 };
 use crate::address::Domain;
 use crate::directory::{Directory, Severity};
@@ -166,10 +165,13 @@ fn proof(
     listeners: &[Listener],
 ) -> (Proof, Vec<Range<usize>>) {
     let raw = &section.body.proof.body;
-    let server_names = source.list(&raw.server_names, "[\"example.signet.example\"]", |scalar| units::domain(scalar).map(|name| name.to_string()));
+    let server_names =
+        source.list(&raw.server_names, "[\"example.signet.example\"]", |scalar| units::domain(scalar).map(|name| name.to_string()));
     let (server_names, server_name_places): (Vec<_>, Vec<_>) = server_names.into_iter().unzip();
     let cross_tenant_id = source.value(&raw.cross_tenant_id, GUID, |scalar| match (scalar, id) {
-        (Scalar::Boolean(true), Some(id)) => guid(&Scalar::Text(id.to_owned())).map_err(|_| format!("stands for the tenant's id {id:?}, which is not a GUID")).map(Some),
+        (Scalar::Boolean(true), Some(id)) => {
+            guid(&Scalar::Text(id.to_owned())).map_err(|_| format!("stands for the tenant's id {id:?}, which is not a GUID")).map(Some)
+        }
         (Scalar::Boolean(_), _) => Ok(None),
         _ => guid(scalar).map(Some),
     });

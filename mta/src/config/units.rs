@@ -190,7 +190,7 @@ pub(super) fn sha256(scalar: &Scalar) -> Result<[u8; 32], Fault> {
         return Err(fault());
     }
     let mut digest = [0; 32];
-    for (octet, pair) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+    for (octet, pair) in digest.iter_mut().zip(text.as_bytes().as_chunks::<2>().0) {
         let digits = std::str::from_utf8(pair).map_err(|_| fault())?;
         *octet = u8::from_str_radix(digits, 16).map_err(|_| fault())?;
     }

@@ -86,9 +86,15 @@ address = "grace at example.com"
 address = "linus@example.com"
 aliases = ["ADA@example.com"]
 attributes = { title = "a\u0007b" }
-"#)), @"");
-    insta::assert_snapshot!(findings(Directory::from_toml(b"[[person]]\naddress = \"a@example.com\"\nattribute = {}")), @"");
-    insta::assert_snapshot!(findings(Directory::from_toml(b"[[person]]\naddress = 1")), @"");
+"#)), @r#"
+    error 5: group.id: "sales" is already the id of another group
+    warning 9: person.groups: "slaes" is the id of no [[group]] in this file
+    error 12: person.address: address "grace at example.com" has no "@"; write local-part@domain
+    error 16: person.aliases: "ada@example.com" is already an address on line 8
+    error 17: person.attributes.title: holds a control character; remove it
+    "#);
+    insta::assert_snapshot!(findings(Directory::from_toml(b"[[person]]\naddress = \"a@example.com\"\nattribute = {}")), @r#"error 3: : unknown field `attribute`, expected one of `address`, `aliases`, `groups`, `attributes`"#);
+    insta::assert_snapshot!(findings(Directory::from_toml(b"[[person]]\naddress = 1")), @r#"error 2: : invalid type: integer `1`, expected a string"#);
 }
 
 #[test]
@@ -107,9 +113,16 @@ fn csv_columns_become_attributes_and_groups() {
 #[test]
 fn mistakes_in_csv_are_named_with_their_lines() {
     let text = "address,name,name,\nada@example.com,A,,\nbroken,B,,\n\"ada@example.com\",\"two\nlines\",,\nshort@example.com,C\nADA@example.com,D,,\n";
-    insta::assert_snapshot!(findings(Directory::from_csv(text.as_bytes())), @"");
-    insta::assert_snapshot!(findings(Directory::from_csv(b"mail,name\nada@example.com,Ada\n")), @"");
-    insta::assert_snapshot!(findings(Directory::from_csv(b"address\nada@example.com\n\xff@example.com\n")), @"");
+    insta::assert_snapshot!(findings(Directory::from_csv(text.as_bytes())), @r#"
+    error 1: name: is the name of two columns
+    error 1: : column 4 has no name
+    error 3: address: address "broken" has no "@"; write local-part@domain
+    error 4: address: "ada@example.com" is already an address on line 2
+    error 6: : has 2 columns where the header line has 4
+    error 7: address: "ada@example.com" is already an address on line 2
+    "#);
+    insta::assert_snapshot!(findings(Directory::from_csv(b"mail,name\nada@example.com,Ada\n")), @r#"error 1: address: is missing in the header line; for example address,displayName,title,groups"#);
+    insta::assert_snapshot!(findings(Directory::from_csv(b"address\nada@example.com\n\xff@example.com\n")), @r#"error 3: : is not UTF-8 text; save it as "CSV UTF-8""#);
 }
 
 #[test]

@@ -106,7 +106,9 @@ pub(super) fn from_csv(octets: &[u8]) -> (Directory, Vec<Finding>) {
             Err(error) => {
                 let line = error.position().map_or(0, |position| position.line());
                 let message = match error.kind() {
-                    csv::ErrorKind::UnequalLengths { expected_len, len, .. } => format!("has {len} columns where the header line has {expected_len}"),
+                    csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                        format!("has {len} columns where the header line has {expected_len}")
+                    }
                     _ => error.to_string(),
                 };
                 reader.error(usize::try_from(line).unwrap_or(0), "", message);

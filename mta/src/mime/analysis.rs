@@ -118,8 +118,9 @@ impl Analysis {
         self.words.get_or_init(|| self.bodies.iter().map(|body| Words::of(&body.authored_text(usize::MAX))).collect())
     }
 
-    /// Whether the fragment stands in what the author wrote, or at the very end of the body.
-    pub(super) fn contains(&self, fragment: &Fragment) -> bool {
+    /// Whether the fragment stands in what the author wrote; `at_end`: or at the very end of the body, where a second copy would
+    /// follow the first one.
+    pub(super) fn contains(&self, fragment: &Fragment, at_end: bool) -> bool {
         self.bodies.iter().zip(self.words()).any(|(body, words)| {
             let text = match (body.form, &fragment.html, &fragment.text) {
                 (Form::Plain, _, Some(text)) => Words::of(text),
@@ -130,7 +131,7 @@ impl Analysis {
                 // A picture alone has no words: only our mark tells.
                 return body.segments.iter().any(|segment| segment.points.signed);
             }
-            words.contain(&text) || body.ends_with(&text)
+            words.contain(&text) || at_end && body.ends_with(&text)
         })
     }
 

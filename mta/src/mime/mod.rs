@@ -109,9 +109,9 @@ impl Message {
         self.analysis().is_ok_and(Analysis::signed)
     }
 
-    /// Whether what the author wrote, or the end of the body, already contains the fragment's text.
+    /// Whether what the author wrote already contains the fragment's text; quoted mail does not count.
     pub fn already_contains(&self, fragment: &Fragment) -> bool {
-        self.analysis().is_ok_and(|analysis| analysis.contains(fragment))
+        self.analysis().is_ok_and(|analysis| analysis.contains(fragment, false))
     }
 
     /// What the author wrote in this message, without quoted mail, as plain text of at most `max` characters.

@@ -6,7 +6,7 @@
 //!
 //! - [`Engine`]: compiler, instance pool and epoch ticker, one a process.
 //! - [`Selector`], [`Renderer`]: a configured plugin; `load` takes about a second, a call some ten microseconds.
-//! - [`inspect`]: what a component file can do, read from its structure alone.
+//! - [`component`]: makes a component from a guest crate; [`inspect`]: what a component file can do, read from its structure alone.
 
 mod admission;
 mod bindings;

@@ -188,7 +188,12 @@ where
         let time = humantime::format_rfc3339_micros(SystemTime::now());
         let level = metadata.level().as_str().to_ascii_lowercase();
         let message = quoted(&fields.message);
-        writeln!(writer, r#"{{"time":"{time}","level":"{level}","message":{message}{},"module":{}}}"#, fields.rest, quoted(metadata.target()))
+        writeln!(
+            writer,
+            r#"{{"time":"{time}","level":"{level}","message":{message}{},"module":{}}}"#,
+            fields.rest,
+            quoted(metadata.target())
+        )
     }
 }
 

@@ -75,7 +75,7 @@ pub struct Metrics(Arc<Inner>);
 
 struct Inner {
     recorder: PrometheusRecorder,
-    stages: [(fn(&Micros) -> u64, Histogram); 9],
+    stages: [(StageTime, Histogram); 9],
     total: Histogram,
     octets: Counter,
     connections: Counter,
@@ -83,8 +83,10 @@ struct Inner {
     digest: Mutex<String>,
 }
 
+type StageTime = fn(&Micros) -> u64;
+
 /// The stages in the order of the message's way.
-const STAGES: [(&str, fn(&Micros) -> u64); 9] = [
+const STAGES: [(&str, StageTime); 9] = [
     ("receive", |micros| micros.receive),
     ("attribute", |micros| micros.attribute),
     ("verify", |micros| micros.verify),
@@ -111,7 +113,11 @@ impl Metrics {
         }
         recorder.describe_counter(LOG_DROPPED.into(), None, "Log lines dropped because their reader was too slow".into());
         recorder.describe_histogram(STAGE_SECONDS.into(), Some(Unit::Seconds), "Time of one message in one stage".into());
-        recorder.describe_histogram(MESSAGE_SECONDS.into(), Some(Unit::Seconds), "Time from the last octet of a message to the reply".into());
+        recorder.describe_histogram(
+            MESSAGE_SECONDS.into(),
+            Some(Unit::Seconds),
+            "Time from the last octet of a message to the reply".into(),
+        );
         let stages = STAGES.map(|(name, of)| (of, recorder.register_histogram(&key(STAGE_SECONDS, &[("stage", name)]), &METADATA)));
         Ok(Self(Arc::new(Inner {
             total: recorder.register_histogram(&key(MESSAGE_SECONDS, &[]), &METADATA),

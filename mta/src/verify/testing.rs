@@ -1,14 +1,17 @@
 //! A DNS server on loopback and messages to check, for the tests of this module and of `seal`.
 
 use std::collections::HashMap;
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::RsaKeyPair;
+use aws_lc_rs::signature::{Ed25519KeyPair, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -22,6 +25,7 @@ use tokio::task::JoinHandle;
 use super::{DnsSettings, Policy, Resolver, Unaligned};
 use crate::address::{ForwardPath, ReversePath};
 use crate::message::{Accepted, Envelope, MailParameters, Peer, Recipient, Tls};
+use crate::seal::Key;
 use crate::tenant::{Proof, Registry, Tenant, TenantId};
 
 /// Answers over UDP from `records`; what is longer than 1,232 octets is truncated and has to be fetched over TCP.
@@ -138,6 +142,45 @@ pub(crate) fn rsa_pem() -> &'static str {
         let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
         format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der.as_ref()))
     })
+}
+
+/// One Ed25519 key for all tests, as PKCS#8 PEM.
+pub(crate) fn ed25519_pem() -> &'static str {
+    static PEM: OnceLock<String> = OnceLock::new();
+    PEM.get_or_init(|| {
+        let der = Ed25519KeyPair::generate().unwrap().to_pkcs8().unwrap();
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der.as_ref()))
+    })
+}
+
+/// A file with this content and mode, removed when dropped.
+pub(crate) struct TestFile(pub(crate) PathBuf);
+
+impl TestFile {
+    pub(crate) fn new(content: &str, mode: u32) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("signet-test-{}-{}.pem", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for TestFile {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).unwrap();
+    }
+}
+
+/// The key in `pem` under this name.
+pub(crate) fn key(pem: &str, domain: &str, selector: &str) -> Arc<Key> {
+    Arc::new(Key::load(&TestFile::new(pem, 0o600).0, domain.parse().unwrap(), selector).unwrap())
+}
+
+/// The record that publishes [`key`].
+pub(crate) fn key_record(pem: &str, domain: &str, selector: &str) -> String {
+    format!("{selector}._domainkey.{domain} TXT {}", key(pem, domain, selector).dns_record().unwrap())
 }
 
 /// A registry with one tenant that trusts loopback.

@@ -7,10 +7,9 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use tokio::net::UdpSocket;
 
-use super::testing::{Zone, accepted, policy, resolver, rsa_pem};
+use super::testing::{self, Zone, accepted, policy, resolver, rsa_pem};
 use super::{Alignment, Decision, Unaligned, Verified, verify};
 use crate::authentication_results;
-use crate::seal::Key;
 
 const FROM: &str = "From: Ann <ann@contoso.example>\r\nTo: bob@elsewhere.example\r\nSubject: s\r\n";
 const BODY: &str = "\r\nHello\r\n";
@@ -22,20 +21,7 @@ fn signed(content: &str, domain: &str, partial: bool) -> String {
 }
 
 fn key_record(domain: &str) -> String {
-    let file = tempfile();
-    let key = Key::load(&file, domain.parse().unwrap(), "s1").unwrap();
-    std::fs::remove_file(file).unwrap();
-    format!("s1._domainkey.{domain} TXT {}", key.dns_record().unwrap())
-}
-
-fn tempfile() -> std::path::PathBuf {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("signet-verify-{}-{number}.pem", std::process::id()));
-    let mut file = std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path).unwrap();
-    std::io::Write::write_all(&mut file, rsa_pem().as_bytes()).unwrap();
-    path
+    testing::key_record(rsa_pem(), domain, "s1")
 }
 
 async fn check(zone: &Zone, reverse_path: &str, content: String) -> Verified {

@@ -418,3 +418,33 @@ fn the_same_conditions_below_a_rule_that_continues_are_reached() {
 fn several_mistakes_are_reported_at_once() {
     assert_eq!(findings("colour = 1\n[[rule]]\nname = 1\nsignature = 2\norder = 'x'\n").len(), 4);
 }
+
+#[test]
+fn the_demo_decides_as_it_should() {
+    let files = [File { name: "rules.toml".into(), content: include_str!("../../../config/demo/rules.toml").into() }];
+    let (rules, summary) = Rules::configure(&files).unwrap();
+    assert_eq!((summary.rules, summary.warnings), (7, vec![]));
+    let decide = |change: fn(&mut Facts)| {
+        let mut facts = to(&["you@customer.example", "bea@northwind.example"]);
+        facts.sender.groups = vec!["everyone".into(), "harbour-office".into()];
+        change(&mut facts);
+        let copies = rules.select(&facts, &TestMessage::default()).unwrap().copies;
+        copies.into_iter().map(|copy| copy.outcome).collect::<Vec<_>>()
+    };
+    assert_eq!(decide(|_| ()), [sign(["full", "banner"]), sign(["reply"])]);
+    assert_eq!(decide(|facts| facts.sender.groups.push("no-campaigns".into())), [sign(["full"]), sign(["reply"])]);
+    assert_eq!(decide(|facts| facts.subject = "Invoice 88213".into()), [sign(["full"]), sign(["reply"])]);
+    assert_eq!(decide(|facts| facts.kind = Kind::Reply), [sign(["reply"])]);
+    assert_eq!(decide(|facts| facts.subject.push_str(" [No Signature]")), [skip("the subject asks for no signature")]);
+    assert_eq!(
+        decide(|facts| {
+            facts.sender.attributes.clear();
+            facts.sender.groups.clear();
+        }),
+        [sign(["company"])]
+    );
+    assert_eq!(
+        decide(|facts| facts.headers = vec![Header { name: "auto-submitted".into(), value: "auto-replied".into() }]),
+        [skip("an automatic answer")]
+    );
+}

@@ -64,7 +64,7 @@ impl Folder {
         folder.secret("secrets/ed25519.pem", materials.ed25519_key.as_bytes());
         folder.secret("secrets/small.pem", SMALL_KEY.as_bytes());
         folder.secret("secrets/loop.key", b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n");
-        folder.secret("secrets/short.key", b"0123456789abcdef\n");
+        folder.secret("secrets/short.key", b"0123456789\n");
         folder.secret("secrets/example.txt", b"a-long-random-word\n");
         folder.secret("secrets/crm.txt", b"SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\n");
         folder.write("plugins/select.wasm", COMPONENT);

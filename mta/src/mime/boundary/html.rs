@@ -99,7 +99,9 @@ pub(in super::super) fn analyse(text: &Text, reply: bool) -> Points {
             }
         }
     }
-    walk.finish(unfinished.unwrap_or(text.octets.len()))
+    // The text may also end right behind the start tag of an element that swallows what follows.
+    let swallowed = walk.stack.last().filter(|open| elements::is_raw(open.name)).map(|_| walk.last_start);
+    walk.finish(unfinished.or(swallowed).unwrap_or(text.octets.len()))
 }
 
 impl<'a> Walk<'a> {

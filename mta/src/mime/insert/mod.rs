@@ -139,7 +139,7 @@ pub fn insert(message: &Message, placed: &[Placed], marks: &Marks) -> Result<Edi
     if placed.is_empty() {
         return Err(Unedited { reason: "no-signature" });
     }
-    let wanted: Vec<&Placed> = placed.iter().filter(|placed| !analysis.contains(&placed.fragment)).collect();
+    let wanted: Vec<&Placed> = placed.iter().filter(|placed| !analysis.contains(&placed.fragment, placed.placement == Placement::End)).collect();
     if wanted.is_empty() {
         return Err(Unedited { reason: "already-signed" });
     }

@@ -63,10 +63,17 @@ pub(super) fn edit(message: &Message, form: Form, segment: &Segment, insertions:
             own.body.extend(body);
         }
     }
+    let mut ends = vec![part.end];
     if let Some(related) = related.filter(|_| shows_images) {
         let related = &message.structure.parts[related];
         let last = related.children.last().map_or(part.end, |&last| message.structure.parts[last].end);
         own.body.push(Splice::insert(last, images.parts(related.parameter("boundary").unwrap_or_default())));
+        ends.push(last);
+        ends.dedup();
+    }
+    // The empty line of an empty part may be the line break of the delimiter behind it, too; now it is the empty line only.
+    for end in ends.into_iter().filter(|&end| part.parent.is_some() && content[end..].starts_with(b"--")) {
+        own.body.push(Splice::insert(end, "\r\n"));
     }
     // Inside a multipart, header sections are part of the message's body.
     if part.parent.is_some() {

@@ -8,12 +8,20 @@ fn outlook_on_the_web() {
         "<html><head><style>p{margin:0}</style></head><body dir=\"ltr\"><div class=\"elementToProof\">Thanks, Bob</div>\n",
         "<div id=\"appendonsend\"></div>\n<hr style=\"display:inline-block;width:98%\" tabindex=\"-1\">\n",
         "<div id=\"divRplyFwdMsg\" dir=\"ltr\"><b>From:</b> Bob<br><b>Sent:</b> Monday<br><b>To:</b> Ada<br><b>Subject:</b> Hi</div>\n",
-        "<div id=\"x_divRplyFwdMsg\">older</div></body></html>\n")), @"");
+        "<div id=\"x_divRplyFwdMsg\">older</div></body></html>\n")), @r#"
+<html><head><style>p{margin:0}</style></head><body dir="ltr"><div class="elementToProof">Thanks, Bob</div>
+[SIGNATURE]<div id="appendonsend"></div>
+<hr style="display:inline-block;width:98%" tabindex="-1">
+<div id="divRplyFwdMsg" dir="ltr"><b>From:</b> Bob<br><b>Sent:</b> Monday<br><b>To:</b> Ada<br><b>Subject:</b> Hi</div>
+<div id="x_divRplyFwdMsg">older</div></body></html>
+"#);
 }
 
 #[test]
 fn outlook_on_the_web_without_its_first_mark() {
-    insta::assert_snapshot!(html_reply("<body><div>Thanks</div><hr tabindex=-1><div id=\"divRplyFwdMsg\"><b>From:</b> Bob</div>older</body>\n"), @"");
+    insta::assert_snapshot!(html_reply("<body><div>Thanks</div><hr tabindex=-1><div id=\"divRplyFwdMsg\"><b>From:</b> Bob</div>older</body>\n"), @r#"
+<body><div>Thanks</div>[SIGNATURE]<hr tabindex=-1><div id="divRplyFwdMsg"><b>From:</b> Bob</div>older</body>
+"#);
 }
 
 #[test]
@@ -22,20 +30,28 @@ fn outlook_desktop() {
         "<html xmlns:o=\"urn:schemas-microsoft-com:office:office\"><head><!--[if mso]><xml></body></xml><![endif]--></head>",
         "<body lang=EN-US><div class=WordSection1><p class=MsoNormal><a name=\"_MailEndCompose\">Thanks<o:p></o:p></a></p><p class=MsoNormal><o:p>&nbsp;</o:p></p>\n",
         "<div><div style='border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm'><p class=MsoNormal><b>Von:</b> Bob<br><b>Gesendet:</b> Montag<br>",
-        "<b>An:</b> Ada<br><b>Betreff:</b> Hi<o:p></o:p></p></div></div>\n<p class=MsoNormal>older</p></div></body></html>\n")), @"");
+        "<b>An:</b> Ada<br><b>Betreff:</b> Hi<o:p></o:p></p></div></div>\n<p class=MsoNormal>older</p></div></body></html>\n")), @r#"
+<html xmlns:o="urn:schemas-microsoft-com:office:office"><head><!--[if mso]><xml></body></xml><![endif]--></head><body lang=EN-US><div class=WordSection1><p class=MsoNormal><a name="_MailEndCompose">Thanks<o:p></o:p></a></p><p class=MsoNormal><o:p>&nbsp;</o:p></p>
+[SIGNATURE]<div><div style='border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm'><p class=MsoNormal><b>Von:</b> Bob<br><b>Gesendet:</b> Montag<br><b>An:</b> Ada<br><b>Betreff:</b> Hi<o:p></o:p></p></div></div>
+<p class=MsoNormal>older</p></div></body></html>
+"#);
 }
 
 #[test]
 fn outlook_desktop_new_message() {
     let output = edit(&html_mail("", "<html><body lang=EN-US><div class=WordSection1><p class=MsoNormal>Hi<o:p></o:p></p></div></body></html>\n"));
-    insta::assert_snapshot!(brief(output.split_once("\n\n").unwrap().1), @"");
+    insta::assert_snapshot!(brief(output.split_once("\n\n").unwrap().1), @r#"
+<html><body lang=EN-US><div class=WordSection1><p class=MsoNormal>Hi<o:p></o:p></p>[SIGNATURE]</div></body></html>
+"#);
 }
 
 #[test]
 fn gmail() {
     insta::assert_snapshot!(html_reply(concat!(
         "<div dir=\"ltr\">Thanks</div><br><div class=\"gmail_quote gmail_quote_container\"><div dir=\"ltr\" class=\"gmail_attr\">On Mon, Jan 1, 2024 at 10:00 AM Bob &lt;",
-        "<a href=\"mailto:bob@other.example\">bob@other.example</a>&gt; wrote:<br></div><blockquote class=\"gmail_quote\" style=\"margin:0px 0px 0px 0.8ex\">older</blockquote></div>\n")), @"");
+        "<a href=\"mailto:bob@other.example\">bob@other.example</a>&gt; wrote:<br></div><blockquote class=\"gmail_quote\" style=\"margin:0px 0px 0px 0.8ex\">older</blockquote></div>\n")), @r#"
+<div dir="ltr">Thanks</div><br>[SIGNATURE]<div class="gmail_quote gmail_quote_container"><div dir="ltr" class="gmail_attr">On Mon, Jan 1, 2024 at 10:00 AM Bob &lt;<a href="mailto:bob@other.example">bob@other.example</a>&gt; wrote:<br></div><blockquote class="gmail_quote" style="margin:0px 0px 0px 0.8ex">older</blockquote></div>
+"#);
 }
 
 #[test]
@@ -59,14 +75,18 @@ fn gmail_answers_between_the_quotes() {
 fn apple_mail() {
     insta::assert_snapshot!(html_reply(concat!(
         "<html><head></head><body style=\"word-wrap: break-word;\">Thanks<br><div><br><blockquote type=\"cite\"><div>On 1 Jan 2024, at 10:00, Bob &lt;bob@other.example&gt; wrote:</div>",
-        "<br class=\"Apple-interchange-newline\"><div>older</div></blockquote></div><br></body></html>\n")), @"");
+        "<br class=\"Apple-interchange-newline\"><div>older</div></blockquote></div><br></body></html>\n")), @r#"
+<html><head></head><body style="word-wrap: break-word;">Thanks<br>[SIGNATURE]<div><br><blockquote type="cite"><div>On 1 Jan 2024, at 10:00, Bob &lt;bob@other.example&gt; wrote:</div><br class="Apple-interchange-newline"><div>older</div></blockquote></div><br></body></html>
+"#);
 }
 
 #[test]
 fn apple_mail_on_a_phone() {
     insta::assert_snapshot!(html_reply(concat!(
         "<html><body dir=\"auto\"><div dir=\"ltr\">Thanks</div><div dir=\"ltr\"><br><blockquote type=\"cite\">On 1 Jan 2024, at 10:00, Bob wrote:<br><br></blockquote></div>",
-        "<blockquote type=\"cite\"><div dir=\"ltr\">older</div></blockquote></body></html>\n")), @"");
+        "<blockquote type=\"cite\"><div dir=\"ltr\">older</div></blockquote></body></html>\n")), @r#"
+<html><body dir="auto"><div dir="ltr">Thanks</div>[SIGNATURE]<div dir="ltr"><br><blockquote type="cite">On 1 Jan 2024, at 10:00, Bob wrote:<br><br></blockquote></div><blockquote type="cite"><div dir="ltr">older</div></blockquote></body></html>
+"#);
 }
 
 #[test]
@@ -79,21 +99,27 @@ fn apple_mail_answers_between_the_quotes() {
 fn thunderbird_above() {
     insta::assert_snapshot!(html_reply(concat!(
         "<html><body><p>Thanks</p><div class=\"moz-cite-prefix\">On 1/1/24 10:00, Bob wrote:<br></div><blockquote type=\"cite\" cite=\"mid:1\"><p>older</p></blockquote>",
-        "<div class=\"moz-signature\">-- <br>Ada</div></body></html>\n")), @"");
+        "<div class=\"moz-signature\">-- <br>Ada</div></body></html>\n")), @r#"
+<html><body><p>Thanks</p>[SIGNATURE]<div class="moz-cite-prefix">On 1/1/24 10:00, Bob wrote:<br></div><blockquote type="cite" cite="mid:1"><p>older</p></blockquote><div class="moz-signature">-- <br>Ada</div></body></html>
+"#);
 }
 
 #[test]
 fn thunderbird_below() {
     insta::assert_snapshot!(html_reply(concat!(
         "<html><body><div class=\"moz-cite-prefix\">On 1/1/24 10:00, Bob wrote:<br></div><blockquote type=\"cite\" cite=\"mid:1\"><p>older</p></blockquote>",
-        "<p>Thanks</p></body></html>\n")), @"");
+        "<p>Thanks</p></body></html>\n")), @r#"
+<html><body><div class="moz-cite-prefix">On 1/1/24 10:00, Bob wrote:<br></div><blockquote type="cite" cite="mid:1"><p>older</p></blockquote><p>Thanks</p>[SIGNATURE]</body></html>
+"#);
 }
 
 #[test]
 fn yahoo() {
     insta::assert_snapshot!(html_reply(concat!(
         "<html><body><div class=\"ydp1yahoo-style-wrap\"><div>Thanks</div></div><div id=\"ydp2yahoo_quoted_1\" class=\"ydp2yahoo_quoted\"><div>On Monday, Bob wrote:</div>",
-        "<div>older</div></div></body></html>\n")), @"");
+        "<div>older</div></div></body></html>\n")), @r#"
+<html><body><div class="ydp1yahoo-style-wrap"><div>Thanks</div></div>[SIGNATURE]<div id="ydp2yahoo_quoted_1" class="ydp2yahoo_quoted"><div>On Monday, Bob wrote:</div><div>older</div></div></body></html>
+"#);
 }
 
 #[test]

@@ -40,7 +40,23 @@ fn empty_bodies_and_bare_header_sections() {
 #[test]
 fn alternative_edits_both_forms_in_place() {
     let text = mail(&multipart("alternative", "b", &[leaf("text/plain", "Hi"), leaf("text/html", HTML_BODY)]));
-    insta::assert_snapshot!(brief(&edit(&text)), @"");
+    insta::assert_snapshot!(brief(&edit(&text)), @r#"
+MIME-Version: 1.0
+Content-Type: multipart/alternative; boundary=b
+
+--b
+Content-Type: text/plain
+
+Hi
+
+Ada King
+ACME Engines
+--b
+Content-Type: text/html
+
+<html><body><p>Hi</p>[SIGNATURE]</body></html>
+--b--
+"#);
 }
 
 #[test]
@@ -90,13 +106,62 @@ fn other_texts_are_left_alone() {
 #[test]
 fn images_wrap_a_single_html_message() {
     let text = "From: a@b\nContent-Type: text/html; charset=us-ascii\nContent-Transfer-Encoding: 7bit\nContent-MD5: Q2hlY2s=\nSubject: x\n\n<body>Hi</body>\n";
-    insta::assert_snapshot!(brief(&edit_with(text, &[with_image()])), @"");
+    insta::assert_snapshot!(brief(&edit_with(text, &[with_image()])), @r#"
+From: a@b
+Content-Type: multipart/related; boundary="=_signet_0000000000000007_0";
+	type="text/html"
+Subject: x
+MIME-Version: 1.0
+
+--=_signet_0000000000000007_0
+Content-Type: text/html; charset=us-ascii
+Content-Transfer-Encoding: 7bit
+
+<body>Hi[SIGNATURE]</body>
+
+--=_signet_0000000000000007_0
+Content-Type: image/png; name="logo.png"
+Content-Transfer-Encoding: base64
+Content-ID: <logo.png.0000000000000007@acme.example>
+Content-Disposition: inline; filename="logo.png"
+
+bm90IHJlYWxseSBhIHBpY3R1cmU=
+--=_signet_0000000000000007_0--
+"#);
 }
 
 #[test]
 fn images_wrap_the_html_of_an_alternative() {
     let text = mail(&multipart("alternative", "b", &[leaf("text/plain", "Hi"), leaf("text/html", HTML_BODY)]));
-    insta::assert_snapshot!(brief(&edit_with(&text, &[with_image()])), @"");
+    insta::assert_snapshot!(brief(&edit_with(&text, &[with_image()])), @r#"
+MIME-Version: 1.0
+Content-Type: multipart/alternative; boundary=b
+
+--b
+Content-Type: text/plain
+
+Hi
+
+Ada King
+ACME Engines
+--b
+Content-Type: multipart/related; boundary="=_signet_0000000000000007_0";
+	type="text/html"
+
+--=_signet_0000000000000007_0
+Content-Type: text/html
+
+<html><body><p>Hi</p>[SIGNATURE]</body></html>
+--=_signet_0000000000000007_0
+Content-Type: image/png; name="logo.png"
+Content-Transfer-Encoding: base64
+Content-ID: <logo.png.0000000000000007@acme.example>
+Content-Disposition: inline; filename="logo.png"
+
+bm90IHJlYWxseSBhIHBpY3R1cmU=
+--=_signet_0000000000000007_0--
+--b--
+"#);
 }
 
 #[test]
