@@ -15,7 +15,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("smtp/proxy.rs", LEAF, "protocol parsing does no I/O"),
     ("smtp/session", LEAF, "the session's sockets, clocks and waits are the server's"),
     ("mime", LEAF, "MIME editing is a function from octets to octets"),
-    ("tenant", &["tokio", "rustls::", "crate::plugin", "crate::mime", "crate::seal", "crate::handoff"], "attribution needs the peer and the header only"),
+    (
+        "tenant",
+        &["tokio", "rustls::", "crate::plugin", "crate::mime", "crate::seal", "crate::handoff"],
+        "attribution needs the peer and the header only",
+    ),
     ("verify", &["crate::plugin", "crate::mime", "crate::seal::", "crate::handoff"], "a stage names earlier stages only"),
     ("seal", &["tokio", "crate::plugin", "crate::handoff", "crate::pipeline"], "a stage names earlier stages only"),
     ("handoff", &["crate::plugin", "crate::pipeline", "crate::verify"], "a stage names earlier stages only"),
@@ -23,7 +27,18 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("pipeline.rs", &["std::net", "tokio::net", "rustls", "rusqlite"], "the pipeline knows no socket and no disk"),
 ];
 
-const LEAF: &[&str] = &["tokio", "rustls::", "std::net::Tcp", "std::fs", "SystemTime::now", "Instant::now", "crate::handoff", "crate::pipeline", "crate::plugin", "crate::config"];
+const LEAF: &[&str] = &[
+    "tokio",
+    "rustls::",
+    "std::net::Tcp",
+    "std::fs",
+    "SystemTime::now",
+    "Instant::now",
+    "crate::handoff",
+    "crate::pipeline",
+    "crate::plugin",
+    "crate::config",
+];
 
 /// A crate and the only folders or files below `mta/src` that may name it.
 const OWNERS: &[(&str, &[&str])] = &[

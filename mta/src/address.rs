@@ -11,7 +11,8 @@ use std::sync::Arc;
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
 
-/// RFC 5321 section 4.5.3.1.1, in octets, quotes included.
+/// In octets, quotes included. RFC 5321 section 4.5.3.1.1 demands 64; reply and service-desk addresses are longer, and refusing one would
+/// lose mail. The path's limit holds anyway.
 pub const MAX_LOCAL_PART: usize = 250;
 /// RFC 5321 section 4.5.3.1.2, in octets, as received.
 pub const MAX_DOMAIN: usize = 255;

@@ -2,7 +2,7 @@
 //!
 //! A [`Directory`] is read from TOML or CSV text (`text`) and never changes; a newer one replaces it as a whole. Look-up is by any address of a
 //! person, without regard to case. Texts lie in one block, attribute and group names are kept once, and addresses are a sorted list: a
-//! hundred thousand people with twelve attributes take some thirty megabytes and are found in about a microsecond. It decides nothing.
+//! hundred thousand people with twelve attributes take some forty megabytes and are found in about two microseconds. It decides nothing.
 
 mod text;
 
@@ -212,7 +212,14 @@ impl Builder {
         let mut addresses = std::mem::take(&mut self.directory.addresses);
         addresses.sort_by(|a, b| self.directory.piece(a.0).cmp(self.directory.piece(b.0)));
         self.directory.addresses = addresses;
-        self.directory
+        let mut directory = self.directory;
+        // It was built by doubling and stays for days.
+        directory.texts.shrink_to_fit();
+        directory.entries.shrink_to_fit();
+        directory.attributes.shrink_to_fit();
+        directory.memberships.shrink_to_fit();
+        directory.addresses.shrink_to_fit();
+        directory
     }
 
     fn name(&mut self, name: &str) -> u32 {

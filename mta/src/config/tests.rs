@@ -3,6 +3,7 @@ mod folder;
 use std::time::Duration;
 
 use folder::{Folder, now};
+use proptest::prelude::*;
 
 use super::{Config, FaultPolicy, ListenerTls, Unaligned};
 use crate::address::{Domain, Mailbox};
@@ -268,22 +269,169 @@ const REST: Cases = &[
 
 #[test]
 fn a_value_in_the_wrong_form_is_named_with_line_key_and_a_right_one() {
-    insta::assert_snapshot!(table(VALUES), @"");
+    insta::assert_snapshot!(table(VALUES), @r#"
+    == as it is
+    accepted
+    == unknown key
+    signet.toml:2:1: hostnaem: is not a known key; the nearest known key is hostname
+    == unknown key in a table
+    signet.toml:5:1: limits.mesage_size: is not a known key; the nearest known key is message_size
+    == not TOML
+    signet.toml:1:11: extra `=`, expected nothing
+    signet.toml:1:13: unexpected key or value, expected newline, `#`
+    == other version
+    signet.toml:1:11: version: 2 is not a version that this program reads; it reads 1; for example version = 1
+    == no version
+    signet.toml:1: version: is missing; for example version = 1
+    == value where a table belongs
+    signet.toml:17:11: dns.servers: "127.0.0.1" stands where a list belongs; for example servers = ["127.0.0.1"]
+    == table where a value belongs
+    signet.toml:5:16: limits.message_size: a table or a date is not a size; for example message_size = "150 MB"
+    == no unit of time
+    signet.toml:16:10: timeouts.server: 300 has no unit; for example server = "5 min"
+    == no unit of time in a text
+    signet.toml:16:10: timeouts.server: "300" has no unit; for example server = "5 min"
+    == no duration
+    signet.toml:16:10: timeouts.server: "soon" is not a duration; for example server = "5 min"
+    == duration out of range
+    signet.toml:16:10: timeouts.server: "0" is not between 1 ms and 1 d; for example server = "5 min"
+    == no unit of size
+    signet.toml:5:16: limits.message_size: 150000000 has no unit; for example message_size = "150 MB"
+    == no size
+    signet.toml:5:16: limits.message_size: "big" is not a size; for example message_size = "150 MB"
+    == budget below a message
+    signet.toml:6:17: limits.memory_budget: is smaller than message_size, so the largest message could never be taken; for example memory_budget = "1 GiB"
+    == count out of range
+    signet.toml:5:14: limits.recipients: 10 is not a whole number from 100 to 100000; for example recipients = 1000
+    "#);
 }
 
 #[test]
 fn a_listener_or_service_that_cannot_work_is_named() {
-    insta::assert_snapshot!(table(LISTENERS), @"");
+    insta::assert_snapshot!(table(LISTENERS), @r#"
+    == no address
+    signet.toml:8:11: listener.address: "localhost" is not an address with a port; for example address = "0.0.0.0:25"
+    == not a choice
+    signet.toml:9:7: listener.tls: "ssl" is none of "starttls", "implicit", "plain"; for example tls = "starttls"
+    == plain for the world
+    signet.toml:9:7: listener.tls: "plain" on 0.0.0.0:25 would let anyone on the way read and change mail; it is for loopback addresses only; for example tls = "starttls"
+    == no certificate
+    signet.toml:7:1: listener.certificate: is missing: TLS needs a certificate; for example certificate = "tls/mx.pem"
+    == no key
+    signet.toml:7:1: listener.key: is missing; for example key = "tls/mx.key"
+    == missing file
+    signet.toml:10:15: listener.certificate: "tls/mail.pem" (tls/mail.pem) is not there; paths are relative to the folder of the configuration file; for example certificate = "tls/mx.pem"
+    == expired certificate
+    signet.toml:10:15: listener.certificate: certificate tls/expired.pem (names mx.signet.example) expired at Jan  1 00:00:00 2021 +00:00; renew it
+    == key of another certificate
+    signet.toml:11:7: listener.key: private key tls/other.key does not belong to certificate tls/mx.pem (names mx.signet.example); name the key that the certificate was requested with
+    == key that others can read
+    signet.toml:11:7: listener.key: private key tls/exposed.key has mode 0644 and can be read by others; run: chmod 600 tls/exposed.key
+    == not a key
+    signet.toml:11:7: listener.key: secrets/loop.key holds no PEM private key; it must hold one unencrypted -----BEGIN PRIVATE KEY----- block
+    == client certificates without roots
+    signet.toml:7:1: listener.client_roots: is missing: client certificates are worth what their roots are worth; for example client_roots = "system"
+    == roots that are none
+    signet.toml:13:16: listener.client_roots: rules.toml holds no PEM certificate; it must hold -----BEGIN CERTIFICATE----- blocks
+    == two listeners at one address
+    signet.toml:16:11: listener.address: 0.0.0.0:25 is already the address of the listener on line 8; for example address = "0.0.0.0:587"
+    == not a log level
+    signet.toml:16:9: log.level: "info=loud=1" is not a log level; for example level = "info"
+    == no folder
+    signet.toml:16:13: state.directory: "var" (var) is not a folder that can be read; for example directory = "/var/lib/signet"
+    == operations for the world
+    warning: signet.toml:16:11: operations.address: 0.0.0.0:9725 is not a loopback address: anyone who reaches it can read metrics
+    "#);
 }
 
 #[test]
 fn a_tenant_that_nothing_proves_or_that_collides_with_another_is_named() {
-    insta::assert_snapshot!(table(PROOF), @"");
+    insta::assert_snapshot!(table(PROOF), @r#"
+    == no domain
+    signet.toml:18:1: tenant.domains: is missing; for example domains = ["example.com"]
+    == not a domain
+    signet.toml:20:12: tenant.domains: "one example" is not a domain name; for example domains = ["example.com"]
+    == not an id
+    signet.toml:19:6: tenant.id: "number one" is not a tenant id of letters, digits, "-", "_" and "."; for example id = "example"
+    == same id
+    signet.toml:33:6: tenant.id: "one" is already the id of the tenant on line 19
+    == same domain
+    signet.toml:34:27: tenant.domains: "one.example" is already a domain of tenant "one" on line 20
+    == same server name
+    signet.toml:38:17: tenant.proof.server_names: "in.signet.example" is already a server name of tenant "one" on line 22
+    == nothing tells them apart
+    signet.toml:36:1: tenant.proof: the same peer and message could be of tenant "one" on line 18: nothing tells the two apart; for example reverse_path = true, or cross_tenant_id, or a secret_header, in both
+    == no peer factor
+    signet.toml:35:1: tenant.proof: no factor proves the peer: this is an open relay; for example certificate_names = ["mail.protection.outlook.com"]
+    == everybody's network
+    signet.toml:36:12: tenant.proof.networks: every address is in these networks, and no other factor proves the peer: this is an open relay; for example certificate_names = ["mail.protection.outlook.com"]
+    == a server name alone
+    signet.toml:35:1: tenant.proof: any client can ask for a server name, and no other factor proves the peer: this is an open relay; for example certificate_names = ["mail.protection.outlook.com"]
+    == Microsoft's certificate alone
+    signet.toml:21:1: tenant.proof: tenant one accepts the certificate name mail.protection.outlook.com, which every Microsoft 365 tenant's mail arrives with; configure cross_tenant_id or secret_header too; for example cross_tenant_id = true
+    == host bits
+    signet.toml:36:13: tenant.proof.networks: "192.0.2.1/24" has host bits set; the network is 192.0.2.0/24; for example networks = ["192.0.2.0/24"]
+    == nobody asks for certificates
+    signet.toml:21:21: tenant.proof.certificate_names: no listener asks for client certificates, so this can never agree; for example client_certificate = "optional" in [[listener]]
+    == id that is no GUID
+    signet.toml:37:19: tenant.proof.cross_tenant_id: true stands for the tenant's id "two", which is not a GUID; for example cross_tenant_id = "3b4a7a2c-6a35-4c0a-9d0e-2f3b8a1c5d7e"
+    == login without logins
+    signet.toml:36:9: tenant.proof.login: is true, and the tenant has no [[tenant.login]]; for example [[tenant.login]] name = "printer"
+    == secret in the wrong form
+    signet.toml:34:39: tenant.login.secret: stored login key is not "SCRAM-SHA-256$<iterations>:<salt>$<stored key>:<server key>"; make one with "signet login NAME"; for example secret = "SCRAM-SHA-256$4096:SALT$STORED-KEY:SERVER-KEY"
+    == secret with a space
+    signet.toml:37:41: tenant.proof.secret_header.value: the value is not a word of printable ASCII without spaces; for example value = "a-long-random-word"
+    == two forms of one secret
+    signet.toml:37:59: tenant.proof.secret_header.value_file: is given twice: in place and in a file; remove one
+    "#);
 }
 
 #[test]
 fn what_a_tenant_names_must_be_there_and_fit() {
-    insta::assert_snapshot!(table(REST), @"");
+    insta::assert_snapshot!(table(REST), @r#"
+    == not a port
+    signet.toml:29:8: tenant.return.port: 70000 is not a port; for example port = 25
+    == no next hop
+    signet.toml:27:1: tenant.return.host: is missing; for example host = "example-com.mail.protection.outlook.com"
+    == plaintext to the world
+    signet.toml:39:22: tenant.return.plaintext_loopback: is true, and host "192.0.2.9" is not a loopback address; for example plaintext_loopback = false
+    == plaintext with a certificate
+    signet.toml:40:9: tenant.return.roots: has no use with plaintext_loopback = true; remove one of them; for example plaintext_loopback = false
+    == small key
+    signet.toml:26:8: tenant.seal.key.file: key file secrets/small.pem holds an RSA key of 1024 bits; 2048 to 4096 are usable, make one with: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out secrets/small.pem
+    == key that is none
+    signet.toml:26:8: tenant.seal.key.file: key file secrets/loop.key holds no usable private key (no items found); make one with: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out secrets/loop.key
+    == key that others can read
+    signet.toml:26:8: tenant.seal.key.file: key file tls/exposed.key can be read by others (mode 0644); run: chmod 600 tls/exposed.key
+    == Ed25519 alone
+    signet.toml:24:10: tenant.seal.key.domain: one.example has an Ed25519 key only, which big receivers do not verify; add an RSA key for it; for example [[tenant.seal.key]]
+    == Ed25519 for ARC
+    signet.toml:24:60: tenant.seal.arc_key.file: is no RSA key, and ARC knows rsa-sha256 only; for example file = "arc.pem"
+    == foreign domain
+    warning: signet.toml:24:10: tenant.seal.key.domain: none of the tenant's domains is other.example or below it, so this key signs nothing
+    == seal without a key
+    signet.toml:24:7: tenant.seal.arc: is true, and the tenant has no key to seal with; for example [[tenant.seal.key]] domain = "example.com"
+    == short loop key
+    signet.toml:24:12: tenant.seal.loop.key_file: secrets/short.key holds 10 octets, fewer than 16; run: openssl rand -hex 32
+    == not a header name
+    signet.toml:24:10: tenant.seal.loop.header: "Received" is not the name of an extension header field; for example header = "X-Signet-Loop"
+    == other plugin than approved
+    signet.toml:24:44: tenant.plugins.selector.sha256: is not the SHA-256 of rules.toml; that is b063d404f1417cfe60efad23a84eb7a9539b123ebc87f401aa0b7c3b86067df1
+    == rules that are missing
+    signet.toml:24:24: tenant.signatures.rules: "more.toml" (more.toml) is not there; paths are relative to the folder of the configuration file; for example rules = ["rules.toml"]
+    == images that are none
+    signet.toml:24:10: tenant.signatures.assets: text/readme.txt is not a PNG, JPEG, GIF or WebP image
+    == people with mistakes
+    broken.csv:2: address: address "ada" has no "@"; write local-part@domain
+    broken.csv:3: has 1 columns where the header line has 2
+    broken.toml:5: unknown field `alias`, expected one of `address`, `aliases`, `groups`, `attributes`
+    == no time zone
+    signet.toml:34:13: tenant.time_zone: "Europe/Atlantis" is neither a time zone name nor a distance from UTC; for example time_zone = "Europe/Berlin"
+    signet.toml:35:10: tenant.locale: "German" is not a language tag; for example locale = "de-DE"
+    == policies
+    signet.toml:34:27: tenant.alignment.unaligned: "drop" is none of "relay-unsigned", "reject", "sign"; for example unaligned = "relay-unsigned"
+    signet.toml:35:21: tenant.plugins.fault: "ignore" is none of "relay-unsigned", "defer"; for example fault = "relay-unsigned"
+    "#);
 }
 
 #[test]
@@ -359,4 +507,24 @@ fn settings_carry_what_was_configured() {
     assert!(config.route(&config.tenants[1], now()).expect("it needs no TLS").tls.is_none());
     let identity = config.tenants[0].identity();
     assert_eq!(identity.domains, [Domain::parse("one.example").expect("it is a domain")]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_damage_is_an_error_with_a_place_or_no_damage(at in 0..BASE.len(), length in 0_usize..40, text in "[\\[\\]a-z0-9.=\"\n ,{}#-]{0,12}") {
+        let folder = Folder::new();
+        let mut damaged = BASE.to_owned();
+        damaged.replace_range(at..(at + length).min(BASE.len()), &text);
+        let path = folder.write("signet.toml", damaged.as_bytes());
+        if let Err(errors) = Config::load_at(&path, now()) {
+            prop_assert!(!errors.errors().is_empty());
+            let lines = damaged.lines().count() + 1;
+            for error in errors.errors() {
+                prop_assert!(error.file != path || (1..=lines).contains(&error.line), "{error}");
+                prop_assert!(!error.to_string().contains('\n'), "{error}");
+            }
+        }
+    }
 }

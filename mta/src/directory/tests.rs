@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::{Directory, Severity};
 use crate::address::Mailbox;
 
@@ -138,5 +140,29 @@ fn a_hundred_thousand_people_are_all_found() {
         let person = directory.person(&mailbox(&format!("PERSON{number}@example.com")));
         assert_eq!(person.attributes[0].1, format!("Person {number}"));
         assert_eq!(person.groups, ["all".to_owned(), format!("group{}", number % 1000)]);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(octets in proptest::collection::vec(any::<u8>(), 0..300), text in "[\\[\\]a-z@.=\"\n ,;{}#]{0,300}") {
+        for octets in [octets.as_slice(), text.as_bytes()] {
+            for (directory, findings) in [Directory::from_toml(octets), Directory::from_csv(octets)] {
+                let lines = octets.iter().filter(|octet| **octet == b'\n').count() + 1;
+                prop_assert!(findings.iter().all(|finding| finding.line <= lines));
+                prop_assert!(directory.people() <= octets.len());
+            }
+        }
+    }
+
+    #[test]
+    fn everyone_who_is_written_down_is_found(names in proptest::collection::btree_set("[a-z]{1,8}", 1..20)) {
+        let rows: String = names.iter().map(|name| format!("{name}@example.com,{name} {name}\n")).collect();
+        let (directory, findings) = Directory::from_csv(format!("address,displayName\n{rows}").as_bytes());
+        prop_assert_eq!(findings, []);
+        for name in &names {
+            let person = directory.person(&mailbox(&format!("{}@EXAMPLE.com", name.to_uppercase())));
+            prop_assert_eq!(&person.attributes[0].1, &format!("{name} {name}"));
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! Compares texts by their words, so that what mail clients do to white space, line breaks and quote marks makes no difference.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use super::boundary::elements::{self, Class};
 use super::boundary::tokenizer::{Token, Tokenizer};
 
@@ -16,68 +14,95 @@ const LONGEST_REFERENCE: usize = 34;
 /// Share of a fragment's shingles, in percent, that must be there for a copy that was edited slightly.
 const SHARE: usize = 90;
 
-/// The words of a text, each as a hash of its lower-case form.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Words(Vec<u64>);
+/// The words of a text, each as a hash of its lower-case form. Not keyed: the hashes never leave this process, and a collision only
+/// leaves a signature out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Words {
+    hashes: Vec<u64>,
+    /// One bit a hash: tells quickly that a word is not there.
+    filter: [u64; FILTER],
+}
+
+/// Words of the filter: 4,096 bits, for letters of some hundred words.
+const FILTER: usize = 64;
+
+fn bit(hash: u64) -> (usize, u64) {
+    ((hash >> 58) as usize % FILTER, 1 << (hash >> 52 & 63))
+}
+
+/// FNV-1a with a final mix, over the lower-case form.
+fn hash(word: &str) -> u64 {
+    let step = |state: u64, octet: u8| (state ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01B3);
+    let start = 0xCBF2_9CE4_8422_2325;
+    let state = if word.is_ascii() {
+        word.bytes().map(|octet| octet.to_ascii_lowercase()).fold(start, step)
+    } else {
+        word.to_lowercase().bytes().fold(start, step)
+    };
+    (state ^ state >> 32).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
 
 impl Words {
     pub(super) fn of(text: &str) -> Self {
-        let mut words = Vec::with_capacity(text.len() / 6);
-        for word in text.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty()) {
-            // Not keyed: the hashes never leave this process, and a collision only leaves a signature out.
-            let mut hasher = DefaultHasher::new();
-            if word.is_ascii() {
-                word.bytes().for_each(|octet| octet.to_ascii_lowercase().hash(&mut hasher));
-            } else {
-                word.chars().flat_map(char::to_lowercase).for_each(|character| character.hash(&mut hasher));
-            }
-            words.push(hasher.finish());
+        let mut words = Self { hashes: Vec::with_capacity(text.len() / 5), filter: [0; FILTER] };
+        words.extend(text);
+        words
+    }
+
+    fn extend(&mut self, text: &str) {
+        let separator = |character: char| if character.is_ascii() { !character.is_ascii_alphanumeric() } else { !character.is_alphanumeric() };
+        for word in text.split(separator).filter(|word| !word.is_empty()) {
+            let hash = hash(word);
+            let (index, bit) = bit(hash);
+            self.filter[index] |= bit;
+            self.hashes.push(hash);
         }
-        Self(words)
     }
 
     /// The words of the lines that are not quoted.
     pub(super) fn of_unquoted(text: &str) -> Self {
         // What is quoted ends the run of words, so that it cannot be part of a match.
-        let mut all = Vec::new();
+        let mut all = Self::of("");
         for line in text.lines() {
             if line.starts_with('>') {
-                all.clear();
+                all.hashes.clear();
             } else {
-                all.extend(Self::of(line).0);
+                all.extend(line);
             }
         }
-        Self(all)
+        all
     }
 
     pub(super) fn is_short(&self) -> bool {
-        self.0.len() < FEWEST_WORDS
+        self.hashes.len() < FEWEST_WORDS
+    }
+
+    fn may_hold(&self, hash: u64) -> bool {
+        let (index, bit) = bit(hash);
+        self.filter[index] & bit != 0
     }
 
     /// Whether these words contain the other ones, in order or nearly so.
     pub(super) fn contain(&self, other: &Self) -> bool {
-        if self.0.len() < other.0.len() * SHARE / 100 || other.0.is_empty() {
+        let held = other.hashes.iter().filter(|&&hash| self.may_hold(hash)).count();
+        if other.hashes.is_empty() || held * 100 < other.hashes.len() * SHARE {
             return false;
         }
-        if memchr::memmem::find(bytes(&self.0).as_slice(), bytes(&other.0).as_slice()).is_some() {
+        if self.hashes.windows(other.hashes.len()).any(|window| window == other.hashes) {
             return true;
         }
-        if other.0.len() < SHINGLE + 1 {
+        if other.hashes.len() <= SHINGLE {
             return false;
         }
-        let own: std::collections::HashSet<&[u64]> = self.0.windows(SHINGLE).collect();
-        let all = other.0.len() - SHINGLE + 1;
-        let found = other.0.windows(SHINGLE).filter(|shingle| own.contains(shingle)).count();
+        let own: std::collections::HashSet<&[u64]> = self.hashes.windows(SHINGLE).collect();
+        let all = other.hashes.len() - SHINGLE + 1;
+        let found = other.hashes.windows(SHINGLE).filter(|shingle| own.contains(shingle)).count();
         found * 100 >= all * SHARE
     }
 
     pub(super) fn end_with(&self, other: &Self) -> bool {
-        !other.0.is_empty() && self.0.ends_with(&other.0)
+        !other.hashes.is_empty() && self.hashes.ends_with(&other.hashes)
     }
-}
-
-fn bytes(words: &[u64]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
 /// HTML as the text that a reader sees: one line a block, without the content of elements that show none.

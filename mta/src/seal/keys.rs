@@ -17,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use thiserror::Error;
+use x509_parser::der_parser::parse_der;
 
 use crate::address::Domain;
 
@@ -109,6 +110,9 @@ impl Key {
         }
         let format = |detail: String| KeyError::Format { path: path.to_owned(), detail };
         let der = PrivateKeyDer::from_pem_slice(pem).map_err(|error| format(error.to_string()))?;
+        if let Some(bits) = rsa_bits(&der).filter(|bits| !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(bits)) {
+            return Err(KeyError::Bits { path: path.to_owned(), bits });
+        }
         let private = match &der {
             PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()).map(rsa),
             PrivateKeyDer::Pkcs8(der) => {
@@ -119,12 +123,6 @@ impl Key {
             _ => return Err(format("neither RSA nor Ed25519".to_owned())),
         };
         let private = private.map_err(|rejected| format(rejected.to_string()))?;
-        if let Private::Rsa(pair) = &private {
-            let bits = pair.public_modulus_len() * 8;
-            if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
-                return Err(KeyError::Bits { path: path.to_owned(), bits });
-            }
-        }
         Ok(Self { domain, selector: selector.to_ascii_lowercase(), private })
     }
 
@@ -174,6 +172,25 @@ impl Key {
             Private::Ed25519(pair) => Ok(STANDARD.encode(pair.sign(digest(&SHA256, input).as_ref()).as_ref())),
         }
     }
+}
+
+/// Length of the modulus of an RSA key; the library refuses short keys without saying how short they are.
+fn rsa_bits(der: &PrivateKeyDer<'_>) -> Option<usize> {
+    let inner;
+    let pkcs1 = match der {
+        PrivateKeyDer::Pkcs1(der) => der.secret_pkcs1_der(),
+        PrivateKeyDer::Pkcs8(der) => {
+            // RFC 5958: version, algorithm, key.
+            inner = parse_der(der.secret_pkcs8_der()).ok()?.1;
+            inner.as_sequence().ok()?.get(2)?.as_slice().ok()?
+        }
+        _ => return None,
+    };
+    // RFC 8017 appendix A.1.2: version, modulus, ...
+    let key = parse_der(pkcs1).ok()?.1;
+    let modulus = key.as_sequence().ok()?.get(1)?.as_slice().ok()?;
+    let digits = &modulus[modulus.iter().position(|octet| *octet != 0)?..];
+    Some(digits.len() * 8 - digits[0].leading_zeros() as usize)
 }
 
 fn rsa(pair: RsaKeyPair) -> Private {

@@ -114,6 +114,14 @@ impl Writer {
                 at += 2;
                 continue;
             }
+            // Plain characters need no look ahead; they are taken as one run as far as the line has room.
+            let room = (MAXIMUM_LINE - 1).saturating_sub(self.column).max(1);
+            let run = text[at..].iter().take(room).take_while(|octet| matches!(octet, b'!'..=b'<' | b'>'..=b'~')).count();
+            if run > 0 {
+                self.token(&text[at..at + run]);
+                at += run;
+                continue;
+            }
             let at_end = at + 1 == text.len() || text[at + 1..].starts_with(b"\r\n");
             let length = character_length(&text[at..]);
             match text[at] {
@@ -128,9 +136,12 @@ impl Writer {
 
     fn escape(&mut self, character: &[u8]) {
         const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-        let token: Vec<u8> =
-            character.iter().flat_map(|octet| [b'=', DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 15)]]).collect();
-        self.token(&token);
+        let mut token = [b'='; 12];
+        for (place, octet) in token.chunks_exact_mut(3).zip(character) {
+            place[1] = DIGITS[usize::from(octet >> 4)];
+            place[2] = DIGITS[usize::from(octet & 15)];
+        }
+        self.token(&token[..character.len().min(4) * 3]);
     }
 }
 
