@@ -34,7 +34,8 @@ fuzz: setup ## Every fuzz target for FUZZ_SECONDS (60) seconds.
 	@.ci/fuzz $(FUZZ_SECONDS)
 
 bench: setup ## Throughput, processor time and latency on loopback; prints its method.
-	$(CARGO) run --release --locked --package signet-bench
+	$(CARGO) build --release --locked --package signet --package signet-bench
+	target/release/signet-bench $(BENCH)
 
 clean:
 	$(CARGO) clean

@@ -70,7 +70,8 @@ async fn send_all(mut stream: Stream, load: Load, next: Arc<AtomicUsize>, start:
         let (from, to) = load.envelope;
         let mut octets = Vec::with_capacity(content.len() + 160);
         octets.extend_from_slice(
-            format!("MAIL FROM:<{from}> BODY=8BITMIME SIZE={size}\r\nRCPT TO:<{to}>\r\nBDAT {size} LAST\r\n", size = content.len()).as_bytes(),
+            format!("MAIL FROM:<{from}> BODY=8BITMIME SIZE={size}\r\nRCPT TO:<{to}>\r\nBDAT {size} LAST\r\n", size = content.len())
+                .as_bytes(),
         );
         octets.extend_from_slice(content);
         let begun = Instant::now();

@@ -23,6 +23,11 @@ pub(crate) fn peak_memory(pid: u32) -> Result<u64> {
     line.split_whitespace().nth(1).and_then(|field| field.parse().ok()).context("VmHWM is not a number")
 }
 
+/// Makes the peak count from now on (proc(5), clear_refs).
+pub(crate) fn reset_peak_memory(pid: u32) -> Result<()> {
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5").context("resetting the server's peak memory")
+}
+
 /// The middle one of the values; the mean of the two middle ones for an even number.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();

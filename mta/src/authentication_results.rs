@@ -6,6 +6,8 @@
 
 /// Comments nest no deeper in honest mail; RFC 5322 sets no limit.
 const MAX_COMMENT_DEPTH: usize = 32;
+/// RFC 5321 section 4.5.3.1: a local-part, an at sign and a domain.
+const MAX_VALUE: usize = 64 + 1 + 255;
 
 /// One `method=result` with its properties.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,15 +78,18 @@ fn method_result(tokens: &[Token]) -> Option<MethodResult> {
     Some(found)
 }
 
-/// `value` as an RFC 8601 `pvalue`: bare where that is unambiguous, else a quoted-string. Control characters are dropped.
+/// `value` as an RFC 8601 `pvalue`: bare where that is unambiguous, else a quoted-string. Control characters are dropped, and what is longer
+/// than any address is cut.
 pub fn pvalue(value: &str) -> String {
+    let value = &value[..value.floor_char_boundary(MAX_VALUE)];
     let bare = |character: char| character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`{|}~@".contains(character) || character > '\u{9f}';
-    if !value.is_empty() && value.chars().all(bare) {
+    let line_end = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+    if !value.is_empty() && value.chars().all(|character| bare(character) && !line_end(character)) {
         return value.to_owned();
     }
     let mut quoted = String::with_capacity(value.len() + 2);
     quoted.push('"');
-    for character in value.chars().filter(|character| !character.is_control()) {
+    for character in value.chars().filter(|character| !line_end(*character)) {
         if matches!(character, '"' | '\\') {
             quoted.push('\\');
         }

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 /// Why a job has no result.
 #[derive(Debug, Error)]
-pub enum CpuError {
+pub(crate) enum CpuError {
     /// The job panicked; the message names where.
     #[error("a processing job ended in a panic: {0}")]
     Panicked(String),
@@ -21,18 +21,18 @@ pub enum CpuError {
 
 /// The pool of processing threads.
 #[derive(Clone, Debug)]
-pub struct Cpu {
+pub(crate) struct Cpu {
     permits: Arc<Semaphore>,
 }
 
 impl Cpu {
     /// A pool that runs at most `workers` jobs at once.
-    pub fn new(workers: usize) -> Self {
+    pub(crate) fn new(workers: usize) -> Self {
         Self { permits: Arc::new(Semaphore::new(workers.max(1))) }
     }
 
     /// Runs `job` on a processing thread.
-    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, CpuError> {
+    pub(crate) async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, CpuError> {
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| CpuError::Stopped)?;
         let done = tokio::task::spawn_blocking(move || {
             let result = job();

@@ -10,6 +10,8 @@ use std::ops::Range;
 use memchr::{memchr, memchr_iter};
 use thiserror::Error;
 
+// With its path, because the fuzz crate takes this file in by its path too.
+#[path = "header/from.rs"]
 mod from;
 
 pub use from::{AuthorFault, author};
@@ -25,7 +27,9 @@ const MAX_NAME: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum HeaderError {
     /// Empty, too long, or with octets that RFC 5322 section 3.6.8 does not allow.
-    #[error("{0:?} is no header field name; write printable ASCII without \":\" or space, at most 64 characters, for example \"X-Signet-Loop\"")]
+    #[error(
+        "{0:?} is no header field name; write printable ASCII without \":\" or space, at most 64 characters, for example \"X-Signet-Loop\""
+    )]
     Name(String),
     /// A control character would start another line or another field.
     #[error("the value of {name} holds the control character U+{code:04X}; write one line of text")]

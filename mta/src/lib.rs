@@ -44,6 +44,7 @@ pub mod tls;
 pub mod verify;
 
 pub use serve::{Observer, Server, StartError};
+pub use service::{RENDERER as DEFAULT_RENDERER, SELECTOR as DEFAULT_SELECTOR};
 
 /// What `[[tenant.login]]` keeps of a password: SCRAM-SHA-256 keys with a fresh random salt (RFC 5802 section 3).
 pub fn stored_keys(password: &str) -> Result<smtp::auth::StoredKeys, smtp::auth::AuthError> {

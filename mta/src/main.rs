@@ -5,13 +5,14 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use signet::config::Config;
 use signet::plugin::Inspection;
 use signet::serve::{Server, check};
-use signet::telemetry;
+use signet::telemetry::{self, LogGuard};
 
 /// A mail transfer agent that gives every message the sender's company signature.
 #[derive(Parser)]
@@ -110,12 +111,15 @@ fn serve(path: &Path) -> anyhow::Result<ExitCode> {
     };
     let (subscriber, guard) = telemetry::subscriber(&config.log, io::stdout())?;
     tracing::subscriber::set_global_default(subscriber).context("a log is already installed")?;
-    let outcome = runtime()?.block_on(serve_until_stopped(path, config));
+    let outcome = runtime()?.block_on(serve_until_stopped(path, config, &guard));
     drop(guard);
     outcome
 }
 
-async fn serve_until_stopped(path: &Path, config: Config) -> anyhow::Result<ExitCode> {
+/// How often dropped log lines become a metric.
+const LOG_CHECK: Duration = Duration::from_secs(10);
+
+async fn serve_until_stopped(path: &Path, config: Config, log: &LogGuard) -> anyhow::Result<ExitCode> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -127,6 +131,7 @@ async fn serve_until_stopped(path: &Path, config: Config) -> anyhow::Result<Exit
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hang_up.recv() => reload(path, &server).await,
+            () = tokio::time::sleep(LOG_CHECK) => server.log_lines_dropped(log.dropped()),
         }
     }
     let drained = server.stop().await;

@@ -44,7 +44,9 @@ pub enum SealError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// A guessable token would be worth nothing.
-    #[error("the loop token key of tenant {tenant} has {octets} octets; it needs at least {MIN_KEY}, for example from: openssl rand -hex 32")]
+    #[error(
+        "the loop token key of tenant {tenant} has {octets} octets; it needs at least {MIN_KEY}, for example from: openssl rand -hex 32"
+    )]
     LoopKey {
         /// Whose.
         tenant: TenantId,
@@ -52,7 +54,9 @@ pub enum SealError {
         octets: usize,
     },
     /// RFC 8617 section 4.1.3 knows rsa-sha256 only.
-    #[error("the ARC key {0} is no RSA key; ARC knows rsa-sha256 only, make one with: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048")]
+    #[error(
+        "the ARC key {0} is no RSA key; ARC knows rsa-sha256 only, make one with: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048"
+    )]
     ArcKey(String),
     /// Most receivers would see no DKIM signature at all.
     #[error("domain {0} has only an Ed25519 key, which big receivers do not verify; add an RSA key for the same domain")]
@@ -273,8 +277,14 @@ fn arc_set(
     let Some(key) = settings.arc.as_deref().filter(|_| settings.arc_enabled) else { return Ok(None) };
     let ours = dkim_fields.iter().flat_map(|field| fields(field)).map(|field| (field.name, field.value));
     let all: Vec<_> = ours.chain(kept.iter().copied()).collect();
-    let content =
-        arc::Content { authserv_id: &settings.authserv_id, results: verified.results(), chain: verified.chain(), fields: &all, body_hash, time };
+    let content = arc::Content {
+        authserv_id: &settings.authserv_id,
+        results: verified.results(),
+        chain: verified.chain(),
+        fields: &all,
+        body_hash,
+        time,
+    };
     arc::seal(key, &content)
 }
 

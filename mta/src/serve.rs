@@ -148,6 +148,11 @@ impl Server {
         self.shared.budget.used()
     }
 
+    /// Makes known how many log lines were dropped since the start.
+    pub fn log_lines_dropped(&self, number: u64) {
+        self.shared.metrics.log_lines_dropped(number);
+    }
+
     /// Counts a configuration that could not even be read.
     pub fn configuration_refused(&self) {
         self.shared.metrics.configuration_refused();
@@ -284,6 +289,8 @@ async fn housekeeping(shared: Arc<Shared>, budget: usize, mut drained: watch::Re
         }
         shared.pool.sweep(std::time::Instant::now()).await;
         shared.metrics.memory(shared.budget.used(), budget);
+        shared.metrics.return_connections_idle(shared.pool.idle());
+        shared.metrics.ledger_recipients(shared.ledger.rows());
     }
 }
 

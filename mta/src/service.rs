@@ -27,11 +27,12 @@ use crate::tenant::{Registry, Tenant, TenantError, TenantId};
 use crate::tls::TlsError;
 use crate::verify::{Policy, Resolver};
 
-pub use crate::config::FaultPolicy;
+pub(crate) use crate::config::FaultPolicy;
 
-/// The default plugins, compiled from `plugins/` by the build script.
-const SELECTOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/select.wasm"));
-const RENDERER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/render.wasm"));
+/// The default selector, compiled from `plugins/select` by the build script.
+pub const SELECTOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/select.wasm"));
+/// The default renderer, compiled from `plugins/render` by the build script.
+pub const RENDERER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/render.wasm"));
 
 /// Sees every message's record after its reply is decided.
 pub type Observer = Arc<dyn Fn(&MessageEvent) + Send + Sync>;

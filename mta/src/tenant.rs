@@ -22,7 +22,8 @@ mod factors;
 use factors::Evidence;
 
 /// Certificate names that every Microsoft 365 tenant's mail arrives with, by cloud.
-const SHARED_CERTIFICATE_NAMES: [&str; 3] = ["mail.protection.outlook.com", "mail.protection.office365.us", "mail.protection.partner.outlook.cn"];
+const SHARED_CERTIFICATE_NAMES: [&str; 3] =
+    ["mail.protection.outlook.com", "mail.protection.office365.us", "mail.protection.partner.outlook.cn"];
 
 /// Why tenants cannot be served together, or one not safely at all.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -56,7 +57,9 @@ pub enum TenantError {
         name: String,
     },
     /// It would match what anybody can write, or nothing.
-    #[error("tenant {0} has a secret header whose name or value cannot stand in a header field; use printable ASCII, for example 32 random letters")]
+    #[error(
+        "tenant {0} has a secret header whose name or value cannot stand in a header field; use printable ASCII, for example 32 random letters"
+    )]
     SecretHeader(TenantId),
     /// A domain factor that nothing can fulfil.
     #[error("tenant {0} checks the sender's domain but has no domains; list at least one, for example \"example.com\"")]
@@ -353,7 +356,8 @@ fn check_proof(tenant: &Tenant) -> Result<(), TenantError> {
         return Err(TenantError::SecretHeader(tenant.id.clone()));
     }
     let tells_apart = proof.cross_tenant_id.is_some() || proof.secret_header.is_some() || proof.login;
-    let shared = proof.certificate_names.iter().find(|name| SHARED_CERTIFICATE_NAMES.iter().any(|shared| factors::name_matches(name, shared)));
+    let shared =
+        proof.certificate_names.iter().find(|name| SHARED_CERTIFICATE_NAMES.iter().any(|shared| factors::name_matches(name, shared)));
     match shared {
         Some(name) if !tells_apart => Err(TenantError::SharedProof { tenant: tenant.id.clone(), name: name.clone() }),
         _ => Ok(()),

@@ -220,8 +220,12 @@ async fn check(accepted: &Accepted, resolver: &Resolver, policy: &Policy) -> Fin
 
     let context = Context::new(resolver);
     let sender = sender(accepted.envelope.reverse_path());
-    let (helo, mail_from, dkim, arc) =
-        tokio::join!(spf_helo(accepted, policy, &context), spf_mail_from(accepted, &sender, policy, &context), dkim(&message, &context), arc(&message, &context));
+    let (helo, mail_from, dkim, arc) = tokio::join!(
+        spf_helo(accepted, policy, &context),
+        spf_mail_from(accepted, &sender, policy, &context),
+        dkim(&message, &context),
+        arc(&message, &context)
+    );
     let spf = mail_from.as_ref().unwrap_or(&helo);
     let dmarc = dmarc(&message, &dkim, spf, &context).await;
 
@@ -326,12 +330,7 @@ async fn arc<'x>(message: &'x AuthenticatedMessage<'x>, context: &'x Context<'x>
 }
 
 /// The DMARC output; [`None`] when DNS gave no answer in time.
-async fn dmarc(
-    message: &AuthenticatedMessage<'_>,
-    dkim: &[DkimOutput<'_>],
-    spf: &SpfOutput,
-    context: &Context<'_>,
-) -> Option<DmarcOutput> {
+async fn dmarc(message: &AuthenticatedMessage<'_>, dkim: &[DkimOutput<'_>], spf: &SpfOutput, context: &Context<'_>) -> Option<DmarcOutput> {
     let parameters = DmarcParameters::new(message, dkim, spf.domain(), spf);
     let check = context.authenticator.verify_dmarc(Parameters::new(parameters).with_cache(&context.dmarc));
     timeout_at(context.deadline + DMARC_GRACE, check).await.ok()
@@ -354,7 +353,8 @@ struct Outputs<'a> {
 fn align(findings: &mut Findings, from: &Domain, outputs: &Outputs<'_>) {
     let exact = outputs.dmarc.is_some_and(|dmarc| dmarc.record().is_none() && dmarc.result() == DmarcResult::None);
     let is_from = |domain: &str| Domain::parse(domain).is_ok_and(|domain| domain == *from);
-    let dkim_exact = || outputs.dkim.iter().any(|output| *output.result() == DkimResult::Pass && output.signature().is_some_and(|s| is_from(&s.d)));
+    let dkim_exact =
+        || outputs.dkim.iter().any(|output| *output.result() == DkimResult::Pass && output.signature().is_some_and(|s| is_from(&s.d)));
     let spf_exact = || outputs.spf.result() == SpfResult::Pass && is_from(outputs.spf.domain());
     findings.dkim_aligned = outputs.dmarc.is_some_and(|dmarc| *dmarc.dkim_result() == DmarcResult::Pass) || exact && dkim_exact();
     let spf_aligned = outputs.dmarc.is_some_and(|dmarc| *dmarc.spf_result() == DmarcResult::Pass) || exact && spf_exact();
@@ -376,6 +376,4 @@ fn align(findings: &mut Findings, from: &Domain, outputs: &Outputs<'_>) {
 }
 
 #[cfg(test)]
-pub(crate) mod testing;
-#[cfg(test)]
-mod tests;
+pub(crate) mod tests;

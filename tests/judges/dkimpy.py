@@ -23,7 +23,11 @@ def main() -> None:
         with open(path, "rb") as file:
             content = file.read()
         verdicts = []
-        verifier = dkim.DKIM(content, minkey=1024)
+        try:
+            verifier = dkim.DKIM(content, minkey=1024)
+        except dkim.MessageFormatError as error:
+            print(json.dumps({"file": path, "dkim": [f"fail: {error}"], "arc": f"fail: {error}", "comment": ""}))
+            continue
         fields = [value for name, value in verifier.headers if name.lower() == b"dkim-signature"]
         for index, value in enumerate(fields):
             tags = dkim.util.parse_tag_value(value)

@@ -52,20 +52,34 @@ def zone_of(group: dict) -> dict:
     return zone
 
 
-def rdata_text(kind: str, value) -> str:
+def octets_of(text: str) -> bytes:
+    """The suite writes octets as characters; what is no octet is UTF-8."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8")
+
+
+def wire_name(name: str) -> bytes:
+    """A domain name as it stands in a record, however unfit for a zone file."""
+    labels = [octets_of(label)[:63] for label in name.split(".") if label]
+    return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+
+
+def rdata_wire(kind: str, value) -> bytes:
     if kind in ("TXT", "SPF"):
-        strings = value if isinstance(value, list) else [value]
-        quoted = []
-        for text in strings:
-            octets = text.encode("utf-8", "surrogateescape")
-            escaped = "".join(chr(o) if 32 <= o < 127 and o not in (34, 92) else f"\\{o:03d}" for o in octets)
-            quoted += [f'"{escaped}"']
-        return " ".join(quoted)
+        strings = [octets_of(text) for text in (value if isinstance(value, list) else [value])]
+        chunks = [octets[at : at + 255] for octets in strings for at in range(0, max(len(octets), 1), 255)] or [b""]
+        return b"".join(bytes([len(chunk)]) + chunk for chunk in chunks)
     if kind == "MX":
-        return f"{value[0]} {value[1] or '.'}" + ("" if str(value[1]).endswith(".") else ".")
+        return struct.pack("!H", value[0]) + wire_name(str(value[1]))
     if kind in ("PTR", "CNAME"):
-        return value if value.endswith(".") else value + "."
-    return str(value)
+        return wire_name(str(value))
+    return ipaddress.ip_address(str(value)).packed
+
+
+def text_of(name: dns.name.Name) -> str:
+    return b".".join(label for label in name.labels if label).decode("latin-1").lower()
 
 
 def answer(query: dns.message.Message) -> dns.message.Message | None:
@@ -75,7 +89,7 @@ def answer(query: dns.message.Message) -> dns.message.Message | None:
     response.flags |= dns.flags.AA | dns.flags.RA
     name, seen = question.name, set()
     while True:
-        entries = ZONE.get(normal(name.to_text(omit_final_dot=True).replace("\\", "")))
+        entries = ZONE.get(text_of(name))
         if entries is None:
             if not response.answer:
                 response.set_rcode(dns.rcode.NXDOMAIN)
@@ -88,8 +102,8 @@ def answer(query: dns.message.Message) -> dns.message.Message | None:
                 continue
             for entry_kind, value in entry.items():
                 if entry_kind == kind and value != "NONE" and value != "TIMEOUT":
-                    text = rdata_text(entry_kind, value)
-                    rdata = dns.rdata.from_text(dns.rdataclass.IN, question.rdtype, text)
+                    octets = rdata_wire(entry_kind, value)
+                    rdata = dns.rdata.from_wire(dns.rdataclass.IN, question.rdtype, octets, 0, len(octets))
                     rrset = response.find_rrset(response.answer, name, dns.rdataclass.IN, question.rdtype, create=True)
                     rrset.add(rdata, 0)
                 elif entry_kind == kind and value == "TIMEOUT":
@@ -97,7 +111,7 @@ def answer(query: dns.message.Message) -> dns.message.Message | None:
         if cname is None or kind == "CNAME" or name in seen:
             return response
         seen.add(name)
-        target = dns.name.from_text(cname if cname.endswith(".") else cname + ".")
+        target, _ = dns.name.from_wire(wire_name(cname), 0)
         response.answer.append(dns.rrset.from_text(name, 0, "IN", "CNAME", target.to_text()))
         name = target
 

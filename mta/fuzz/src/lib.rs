@@ -5,6 +5,8 @@
 
 #[path = "../../src/address.rs"]
 pub mod address;
+#[path = "../../src/authentication_results.rs"]
+pub mod authentication_results;
 #[path = "../../src/header.rs"]
 pub mod header;
 #[path = "../../src/message.rs"]

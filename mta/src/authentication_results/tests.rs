@@ -62,7 +62,10 @@ fn the_examples_of_rfc_8601_appendix_b_are_read() {
     let value = b" example.com;\r\n         spf=pass smtp.mailfrom=example.net";
     assert_eq!(authserv_id(value).as_deref(), Some("example.com"));
     let found = results(value, 1);
-    assert_eq!((found[0].method.as_str(), found[0].result.as_str(), found[0].property("smtp.mailfrom")), ("spf", "pass", Some("example.net")));
+    assert_eq!(
+        (found[0].method.as_str(), found[0].result.as_str(), found[0].property("smtp.mailfrom")),
+        ("spf", "pass", Some("example.net"))
+    );
 
     let value = b"example.com; auth=pass (cram-md5) smtp.auth=sender@example.net; spf=fail smtp.mailfrom=example.com";
     let found = results(value, 1);
@@ -106,6 +109,8 @@ fn values_are_quoted_where_they_could_be_read_as_something_else() {
         ("(c)", "\"(c)\""),
         ("2001:db8::1", "\"2001:db8::1\""),
         ("üser@b.example", "üser@b.example"),
+        ("a\u{2028}b", "\"ab\""),
+        (&"x".repeat(1000), &"x".repeat(320)),
     ] {
         assert_eq!(pvalue(value), expected);
     }

@@ -39,7 +39,9 @@ fn broken_header_sections_are_read_as_far_as_they_go() {
 
 #[test]
 fn the_body_starts_after_the_first_empty_line() {
-    for (content, start) in [("", 0), ("\r\nx", 2), ("A: 1\r\n\r\nx", 8), ("A: 1\r\n", 6), ("A: 1\r\n\r\n\r\n", 8), ("A: 1\r\n \r\n\r\n", 11)] {
+    for (content, start) in
+        [("", 0), ("\r\nx", 2), ("A: 1\r\n\r\nx", 8), ("A: 1\r\n", 6), ("A: 1\r\n\r\n\r\n", 8), ("A: 1\r\n \r\n\r\n", 11)]
+    {
         assert_eq!(body_start(content.as_bytes()), start, "{content:?}");
     }
 }
@@ -129,7 +131,7 @@ proptest! {
             prop_assert!(field.span.start >= end && field.span.end <= start && !field.name.is_empty());
             end = field.span.end;
         }
-        let _ = author(&content);
+        drop(author(&content));
     }
 
     #[test]

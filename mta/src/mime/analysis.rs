@@ -70,7 +70,13 @@ pub(super) fn thread_kind(content: &[u8], structure: &Structure) -> Kind {
     let value = |name| root.fields_named(content, name).next().map(|field| decoded_value(content, field, LONGEST_VALUE));
     let filled = |name| root.fields_named(content, name).any(|field| !content[field.value.clone()].trim_ascii().is_empty());
     let (subject, thread_index) = (value("subject").unwrap_or_default(), value("thread-index"));
-    Thread { subject: &subject, in_reply_to: filled("in-reply-to"), references: filled("references"), thread_index: thread_index.as_deref() }.kind()
+    Thread {
+        subject: &subject,
+        in_reply_to: filled("in-reply-to"),
+        references: filled("references"),
+        thread_index: thread_index.as_deref(),
+    }
+    .kind()
 }
 
 impl Analysis {
@@ -82,10 +88,11 @@ impl Analysis {
         if let Some(passed) = classify(content, structure) {
             return Err(passed);
         }
-        if let Some(damage) = structure.damage(content, 0) {
+        let parts = structure.bodies().ok_or(Passed::AmbiguousBody)?;
+        let edited = if parts.is_empty() { vec![0] } else { [parts.plain.as_slice(), &parts.html].concat() };
+        if let Some(damage) = structure.damage(content, &edited) {
             return Err(damage);
         }
-        let parts = structure.bodies().ok_or(Passed::AmbiguousBody)?;
         if parts.is_empty() {
             return Err(Passed::NoBody);
         }
@@ -115,7 +122,7 @@ impl Analysis {
     }
 
     fn words(&self) -> &[Words] {
-        self.words.get_or_init(|| self.bodies.iter().map(|body| Words::of(&body.authored_text(usize::MAX))).collect())
+        self.words.get_or_init(|| self.bodies.iter().map(|body| Words::of(&body.authored())).collect())
     }
 
     /// Whether the fragment stands in what the author wrote; `at_end`: or at the very end of the body, where a second copy would
@@ -124,7 +131,7 @@ impl Analysis {
         self.bodies.iter().zip(self.words()).any(|(body, words)| {
             let text = match (body.form, &fragment.html, &fragment.text) {
                 (Form::Plain, _, Some(text)) => Words::of(text),
-                (Form::Html, Some(html), _) => Words::of(&compare::html_to_text(html)),
+                (Form::Html, Some(html), _) => Words::of_html(html),
                 _ => return false,
             };
             if text.is_short() {
@@ -144,9 +151,6 @@ impl Body {
     fn read(content: &Bytes, structure: &Structure, form: Form, parts: &[usize], reply: bool) -> Result<Self, Passed> {
         let mut segments = Vec::with_capacity(parts.len());
         for &part in parts {
-            if let Some(damage) = structure.damage(content, part) {
-                return Err(damage);
-            }
             if structure.parts[part].end - structure.parts[part].body > LARGEST_BODY {
                 return Err(Passed::BodyTooLarge);
             }
@@ -165,21 +169,25 @@ impl Body {
     }
 
     fn authored_text(&self, max: usize) -> String {
+        let mut text = self.authored();
+        let end = text.trim_end().char_indices().nth(max).map_or(text.trim_end().len(), |(at, _)| at);
+        text.truncate(end);
+        text
+    }
+
+    /// What the author wrote, with `\n` line ends.
+    fn authored(&self) -> String {
         let mut out = String::new();
-        let mut room = max;
         for segment in &self.segments[..=self.newest] {
             for range in &segment.points.authored {
-                let text = segment.text.decode(&segment.text.octets[range.clone()]);
-                let text = match self.form {
-                    Form::Plain => text,
-                    Form::Html => compare::html_to_text(&text),
-                };
-                out.extend(text.chars().filter(|&character| character != '\r').take(room));
+                let text = segment.text.charset.decode(&segment.text.octets[range.clone()]);
+                match self.form {
+                    Form::Plain => text.split('\r').for_each(|piece| out.push_str(piece)),
+                    Form::Html => compare::html_to_text(&text, &mut out),
+                }
                 out.push('\n');
-                room = max.saturating_sub(out.chars().count());
             }
         }
-        out.truncate(out.trim_end().len());
         out
     }
 
@@ -194,7 +202,7 @@ impl Body {
         let text = segment.text.decode(tail);
         match self.form {
             Form::Plain => Words::of_unquoted(&text).end_with(words),
-            Form::Html => compare::after_last_quote(&text).is_some_and(|text| Words::of(&compare::html_to_text(text)).end_with(words)),
+            Form::Html => compare::after_last_quote(&text).is_some_and(|text| Words::of_html(text).end_with(words)),
         }
     }
 }

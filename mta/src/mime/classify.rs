@@ -134,7 +134,9 @@ fn by_header(content: &[u8], structure: &Structure) -> Option<Passed> {
             }
             Some(b'p') if is("precedence") => matches!(value().as_str(), "auto_reply" | "auto-reply").then_some(Passed::AutoReply),
             Some(b'x') if is("x-ms-journal-report") => Some(Passed::Journal),
-            Some(b'x') if is("x-autoreply") || is("x-autorespond") || is("x-autoresponse") => (value() != "no").then_some(Passed::AutoReply),
+            Some(b'x') if is("x-autoreply") || is("x-autorespond") || is("x-autoresponse") => {
+                (value() != "no").then_some(Passed::AutoReply)
+            }
             Some(b'x') if is("x-ms-exchange-calendar-series-instance-id") => Some(Passed::Calendar),
             Some(b'c') if is("content-class") => match value().as_str() {
                 "rpmsg.message" => Some(Passed::RightsManaged),
@@ -167,10 +169,16 @@ fn by_type(content: &[u8], structure: &Structure, index: usize) -> Option<Passed
             _ => Passed::SmimeEncrypted,
         }),
         "application/x-microsoft-rpmsg-message" => Some(Passed::RightsManaged),
-        "multipart/report" | "message/feedback-report" | "message/delivery-status" | "message/global-delivery-status" | "message/global-disposition-notification"
+        "multipart/report"
+        | "message/feedback-report"
+        | "message/delivery-status"
+        | "message/global-delivery-status"
+        | "message/global-disposition-notification"
         | "message/disposition-notification" => Some(match (part.media_type.as_str(), lower("report-type").as_str()) {
             (_, "feedback-report") | ("message/feedback-report", _) => Passed::FeedbackReport,
-            (_, "disposition-notification") | ("message/disposition-notification" | "message/global-disposition-notification", _) => Passed::DispositionNotification,
+            (_, "disposition-notification") | ("message/disposition-notification" | "message/global-disposition-notification", _) => {
+                Passed::DispositionNotification
+            }
             _ => Passed::Report,
         }),
         "message/partial" => Some(Passed::PartialMessage),

@@ -49,8 +49,15 @@ impl Words {
         words
     }
 
+    pub(super) fn of_html(html: &str) -> Self {
+        let mut text = String::with_capacity(html.len() / 2);
+        html_to_text(html, &mut text);
+        Self::of(&text)
+    }
+
     fn extend(&mut self, text: &str) {
-        let separator = |character: char| if character.is_ascii() { !character.is_ascii_alphanumeric() } else { !character.is_alphanumeric() };
+        let separator =
+            |character: char| if character.is_ascii() { !character.is_ascii_alphanumeric() } else { !character.is_alphanumeric() };
         for word in text.split(separator).filter(|word| !word.is_empty()) {
             let hash = hash(word);
             let (index, bit) = bit(hash);
@@ -105,13 +112,12 @@ impl Words {
     }
 }
 
-/// HTML as the text that a reader sees: one line a block, without the content of elements that show none.
-pub(super) fn html_to_text(html: &str) -> String {
-    let mut out = String::with_capacity(html.len() / 2);
+/// Appends HTML as the text that a reader sees: one line a block, without the content of elements that show none.
+pub(super) fn html_to_text(html: &str, out: &mut String) {
     let mut hidden = 0_usize;
     for (at, token) in Tokenizer::new(html.as_bytes()) {
         match token {
-            Token::Text(_) if hidden == 0 => push_text(&html[at], &mut out),
+            Token::Text(_) if hidden == 0 => push_text(&html[at], out),
             Token::Start { name, .. } => match elements::class(name) {
                 Class::Formatting | Class::Inline if elements::is_hidden(name) => hidden += 1,
                 Class::Formatting | Class::Inline | Class::Void => {}
@@ -120,15 +126,18 @@ pub(super) fn html_to_text(html: &str) -> String {
                 // Browsers close the head at the first element that cannot stand in it.
                 _ => {
                     hidden = 0;
-                    end_line(&mut out);
+                    end_line(out);
                 }
             },
             Token::End { name } if elements::is_hidden(name) => hidden = hidden.saturating_sub(1),
-            Token::End { name } if matches!(elements::class(name), Class::Block | Class::Paragraph | Class::ListItem | Class::Structure) => end_line(&mut out),
+            Token::End { name }
+                if matches!(elements::class(name), Class::Block | Class::Paragraph | Class::ListItem | Class::Structure) =>
+            {
+                end_line(out)
+            }
             _ => {}
         }
     }
-    out
 }
 
 fn end_line(out: &mut String) {
@@ -186,7 +195,9 @@ mod tests {
     #[test]
     fn html_reads_as_its_blocks() {
         let html = "<html><head><title>no</title><style>p{}</style></head><body><div>Thanks<b>!</b></div><p>Ada&nbsp;K&ouml;nig<br>\n  a &lt; b &unknown; AT&T</p><table><tr><td>x</td><td>y</td></tr></table></body></html>";
-        assert_eq!(html_to_text(html), "Thanks!\nAda\u{A0}König\na < b &unknown; AT&T\n x y\n");
+        let mut text = String::new();
+        html_to_text(html, &mut text);
+        assert_eq!(text, "Thanks!\nAda\u{A0}König\na < b &unknown; AT&T\n x y\n");
     }
 
     #[test]

@@ -2,12 +2,14 @@
 //!
 //! Made here only, so that nothing but [`insert`](super::insert) can have changed the octets. It does not sign, send or store.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::{Edited, Message, PlacementReport};
 
 /// One outgoing form of a message.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Copy {
     recipients: Vec<usize>,
     header: Bytes,
@@ -19,6 +21,14 @@ pub struct Copy {
 enum Outcome {
     Edited(Vec<PlacementReport>),
     Unedited(String),
+}
+
+/// Without the content: that goes into no log.
+impl fmt::Debug for Copy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = formatter.debug_struct("Copy");
+        out.field("recipients", &self.recipients).field("octets", &self.len()).field("outcome", &self.outcome).finish()
+    }
 }
 
 impl Copy {

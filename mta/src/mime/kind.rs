@@ -5,13 +5,105 @@ use ::base64::Engine as _;
 use ::base64::alphabet::STANDARD as ALPHABET;
 use ::base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::boundary::words::{FORWARD_PREFIXES, REPLY_PREFIXES};
 use crate::signature::Kind;
 
 /// Octets of a Thread-Index that starts a conversation; each answer adds five ([MS-OXOMSG] section 2.2.1.3).
 const THREAD_INDEX_START: usize = 22;
 /// A prefix longer than this is a word of the subject.
 const LONGEST_PREFIX: usize = 24;
+
+/// Subject prefixes of replies, without the colon.
+const REPLY_PREFIXES: &[&str] = &[
+    "re",
+    "aw",
+    "antw",
+    "antwort",
+    "sv",
+    "vs",
+    "vb",
+    "ré",
+    "rép",
+    "réf",
+    "rif",
+    "r",
+    "res",
+    "resp",
+    "odp",
+    "od",
+    "atb",
+    "ynt",
+    "yan",
+    "cevap",
+    "απ",
+    "σχετ",
+    "ответ",
+    "отв",
+    "відп",
+    "回复",
+    "回覆",
+    "答复",
+    "答覆",
+    "返信",
+    "답장",
+    "회신",
+    "השב",
+    "תשובה",
+    "رد",
+    "vá",
+    "va",
+    "enc re",
+    "bls",
+    "trả lời",
+    "ref",
+];
+
+/// Subject prefixes of forwarded mail, without the colon.
+const FORWARD_PREFIXES: &[&str] = &[
+    "fw",
+    "fwd",
+    "wg",
+    "wtr",
+    "weitergeleitet",
+    "tr",
+    "trans",
+    "rv",
+    "rif fwd",
+    "enc",
+    "i",
+    "inoltra",
+    "doorst",
+    "doorgestuurd",
+    "vb fwd",
+    "vl",
+    "vid",
+    "videres",
+    "pd",
+    "pdl",
+    "podaj dalej",
+    "přep",
+    "fwd",
+    "továbbítás",
+    "i̇lt",
+    "ilt",
+    "ytm",
+    "πρθ",
+    "προωθ",
+    "пер",
+    "перес",
+    "пересл",
+    "转发",
+    "轉寄",
+    "轉發",
+    "転送",
+    "전달",
+    "העבר",
+    "הועבר",
+    "إعادة توجيه",
+    "redir",
+    "trs",
+    "chuyển tiếp",
+    "tns",
+];
 
 /// What the header section says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,11 +142,7 @@ fn prefix(subject: &str) -> Option<Kind> {
     let colon = head.find([':', '：'])?;
     let word = head[..colon].split(['[', '(', '^']).next().unwrap_or_default().trim().to_lowercase();
     let is = |words: &[&str]| words.contains(&word.as_str());
-    if is(FORWARD_PREFIXES) {
-        Some(Kind::Forward)
-    } else {
-        is(REPLY_PREFIXES).then_some(Kind::Reply)
-    }
+    if is(FORWARD_PREFIXES) { Some(Kind::Forward) } else { is(REPLY_PREFIXES).then_some(Kind::Reply) }
 }
 
 #[cfg(test)]

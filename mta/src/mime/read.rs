@@ -30,7 +30,8 @@ impl Message {
     fn is_attachment(&self, bodies: &[usize], index: usize, part: &Part) -> bool {
         let image = part.media_type.starts_with("image/") && part.disposition != Disposition::Attachment;
         let related = part.parent.is_some_and(|parent| self.structure.parts[parent].media_type == "multipart/related");
-        let inline = related && (image || part.content_id.is_some() && part.disposition != Disposition::Attachment) || image && part.content_id.is_some();
+        let inline = related && (image || part.content_id.is_some() && part.disposition != Disposition::Attachment)
+            || image && part.content_id.is_some();
         let alternative = part.parent.is_some_and(|parent| self.structure.parts[parent].media_type == "multipart/alternative");
         !bodies.contains(&index) && !inline && !alternative
     }

@@ -224,19 +224,24 @@ impl Structure {
         None
     }
 
-    /// What makes it unsafe to edit `part`: anything on its path that another parser could read differently.
-    pub(super) fn damage(&self, content: &[u8], part: usize) -> Option<Passed> {
-        let mut boundaries: Vec<&str> = Vec::new();
-        for index in self.path(part) {
-            if let Some(damage) = self.part_damage(content, index) {
-                return Some(damage);
-            }
-            if let Some(boundary) = self.parts[index].parameter("boundary").filter(|_| self.parts[index].is_multipart()) {
-                // A lenient parser takes "--ab" for the delimiter "--a".
-                if boundaries.iter().any(|other| other.starts_with(boundary) || boundary.starts_with(other)) {
-                    return Some(Passed::AmbiguousBoundary);
+    /// What makes it unsafe to edit these parts: anything on their paths that another parser could read differently.
+    pub(super) fn damage(&self, content: &[u8], parts: &[usize]) -> Option<Passed> {
+        let mut checked = vec![false; self.parts.len()];
+        for &part in parts {
+            let mut boundaries: Vec<&str> = Vec::new();
+            for index in self.path(part) {
+                if !std::mem::replace(&mut checked[index], true)
+                    && let Some(damage) = self.part_damage(content, index)
+                {
+                    return Some(damage);
                 }
-                boundaries.push(boundary);
+                if let Some(boundary) = self.parts[index].parameter("boundary").filter(|_| self.parts[index].is_multipart()) {
+                    // RFC 2046 section 5.1.1: a line that starts with "--" and the boundary is a delimiter, whatever follows.
+                    if boundaries.iter().any(|other| other.starts_with(boundary) || boundary.starts_with(other)) {
+                        return Some(Passed::AmbiguousBoundary);
+                    }
+                    boundaries.push(boundary);
+                }
             }
         }
         None
@@ -287,7 +292,8 @@ impl Structure {
             let last = position + 1 == part.children.len();
             let before = content[..child.header].strip_suffix(b"\n").unwrap_or(&content[..child.header]);
             let line = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
-            is_delimiter(&content[line..child.header], boundary, false) && is_delimiter(after_line_break(&content[child.end..]), boundary, last)
+            is_delimiter(&content[line..child.header], boundary, false)
+                && is_delimiter(after_line_break(&content[child.end..]), boundary, last)
         });
         if regular { None } else { Some(Passed::DamagedMime) }
     }

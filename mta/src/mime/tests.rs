@@ -34,7 +34,8 @@ fn with_text(html: &str, text: &str) -> Placed {
 }
 
 fn with_image() -> Placed {
-    let asset = Asset { name: "logo.png".to_owned(), media_type: "image/png".to_owned(), content: Bytes::from_static(b"not really a picture") };
+    let asset =
+        Asset { name: "logo.png".to_owned(), media_type: "image/png".to_owned(), content: Bytes::from_static(b"not really a picture") };
     let html = "<p>Ada King, ACME Engines</p><img src=\"cid:logo.png\" alt=\"\">".to_owned();
     Placed {
         fragment: Fragment { html: Some(html), text: Some(TEXT.to_owned()), images: vec!["logo.png".to_owned()] },
@@ -77,7 +78,10 @@ fn edit_with(text: &str, placed: &[Placed]) -> String {
     assert_eq!(without_additions(&edited, message.content()), message.content()[..]);
     let output = output(&edited);
     let again = Message::parse(Bytes::from(output.clone()));
-    assert_eq!(insert(&again, placed, &marks()).map(|edited| String::from_utf8_lossy(&self::output(&edited)).into_owned()).unwrap_err().reason, "already-signed");
+    assert_eq!(
+        insert(&again, placed, &marks()).map(|edited| String::from_utf8_lossy(&self::output(&edited)).into_owned()).unwrap_err().reason,
+        "already-signed"
+    );
     String::from_utf8_lossy(&output).replace("\r\n", "\n")
 }
 
@@ -104,7 +108,9 @@ fn html_mail(header: &str, html: &str) -> String {
 }
 
 fn plain_mail(header: &str, text: &str) -> String {
-    format!("From: a@acme.example\n{header}MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{text}")
+    format!(
+        "From: a@acme.example\n{header}MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{text}"
+    )
 }
 
 const REPLY: &str = "In-Reply-To: <1@other.example>\n";

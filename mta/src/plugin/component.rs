@@ -213,7 +213,7 @@ fn artifact(messages: &str) -> Option<PathBuf> {
     let line = messages.lines().rfind(|line| line.contains(r#""reason":"compiler-artifact""#) && line.contains(r#".wasm""#))?;
     let (_, names) = line.split_once(r#""filenames":["#)?;
     let (names, _) = names.split_once(']')?;
-    let path = names.split(',').map(|name| name.trim_matches('"')).find(|name| name.ends_with(".wasm"))?;
+    let path = names.trim_matches('"').split("\",\"").find(|name| name.ends_with(".wasm"))?;
     Some(path.replace(r"\\", r"\").replace(r#"\""#, "\"").into())
 }
 
@@ -230,4 +230,81 @@ fn encode(dir: &Path, module: &[u8]) -> Result<Vec<u8>, ComponentError> {
 fn has_interface(module: &[u8]) -> bool {
     const NAME: &[u8] = b"component-type:";
     module.windows(NAME.len()).any(|window| window == NAME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder that is removed at the end.
+    struct Crate(PathBuf);
+
+    impl Crate {
+        fn new(name: &str, manifest: &str, source: &str) -> Self {
+            let dir = env::temp_dir().join(format!("signet-component-{}-{name}", std::process::id()));
+            fs::create_dir_all(dir.join("src")).unwrap();
+            let manifest = format!("[package]\nname = \"guest\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n{manifest}");
+            fs::write(dir.join("Cargo.toml"), manifest).unwrap();
+            fs::write(dir.join("src/lib.rs"), source).unwrap();
+            Self(dir)
+        }
+
+        fn build(&self) -> Result<Vec<u8>, ComponentError> {
+            build(&self.0, &self.0.join("target"))
+        }
+    }
+
+    impl Drop for Crate {
+        fn drop(&mut self) {
+            drop(fs::remove_dir_all(&self.0));
+        }
+    }
+
+    const CDYLIB: &str = "[lib]\ncrate-type = [\"cdylib\"]\n";
+
+    #[test]
+    fn every_way_to_fail_names_the_folder_and_the_way_out() {
+        for (name, manifest, source, expected) in [
+            ("lib", "", "", "is not a cdylib"),
+            ("bare", CDYLIB, "", "does not use the SDK"),
+            ("broken", CDYLIB, "fn f() { missing() }", "cannot find function `missing`"),
+        ] {
+            let guest = Crate::new(name, manifest, source);
+            let error = guest.build().unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains(&*guest.0.to_string_lossy()), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_folder_without_a_crate_is_named() {
+        let error = build(Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
+        assert!(error.to_string().starts_with("/nowhere has no Cargo.toml"), "{error}");
+    }
+
+    #[test]
+    fn the_module_is_found_in_cargos_messages() {
+        let messages = r#"{"reason":"compiler-artifact","package_id":"a","filenames":["/t/liba.rlib"],"executable":null}
+{"reason":"compiler-artifact","package_id":"b","filenames":["/t/libb.rlib","/t, x/b.wasm"],"executable":null,"fresh":true}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(artifact(messages), Some(PathBuf::from("/t, x/b.wasm")));
+        assert_eq!(artifact("{\"reason\":\"build-finished\",\"success\":true}"), None);
+    }
+
+    #[test]
+    fn a_build_around_us_does_not_leak_in() {
+        for (name, expected) in [
+            ("CARGO_ENCODED_RUSTFLAGS", true),
+            ("CARGO_TARGET_DIR", true),
+            ("CARGO_PKG_NAME", true),
+            ("RUSTC_WORKSPACE_WRAPPER", true),
+            ("DEP_Z_ROOT", true),
+            ("CARGO", false),
+            ("CARGO_HOME", false),
+            ("CARGO_REGISTRIES_MIRROR_INDEX", false),
+            ("PATH", false),
+            ("RUSTUP_TOOLCHAIN", false),
+        ] {
+            assert_eq!(foreign(OsStr::new(name)), expected, "{name}");
+        }
+    }
 }

@@ -64,7 +64,8 @@ pub(super) fn seal(key: &Key, content: &Content<'_>) -> Result<Option<Set>, Seal
     }
     push_line(RESULTS.as_bytes(), value_of(&results), &mut input);
     push_line(SIGNATURE.as_bytes(), value_of(&signature), &mut input);
-    let tags = format!("i={instance}; a={}; t={}; cv={validation}; d={}; s={}; b=", key.algorithm(), content.time, key.domain(), key.selector());
+    let tags =
+        format!("i={instance}; a={}; t={}; cv={validation}; d={}; s={}; b=", key.algorithm(), content.time, key.domain(), key.selector());
     let mut fields = dkim::finish(SEAL, &tags, key, input)?;
     fields.extend(signature);
     fields.extend(results);

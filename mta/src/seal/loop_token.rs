@@ -46,7 +46,11 @@ pub struct LoopToken {
 
 impl fmt::Debug for LoopToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoopToken").field("tenant", &self.tenant).field("name", &self.name).field("key_id", &self.key_id).finish_non_exhaustive()
+        f.debug_struct("LoopToken")
+            .field("tenant", &self.tenant)
+            .field("name", &self.name)
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,7 +66,8 @@ impl LoopToken {
             encode(name, value)?;
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-        let key_id = hmac::sign(&key, b"signet loop token key id").as_ref()[..KEY_ID_OCTETS].iter().map(|octet| format!("{octet:02x}")).collect();
+        let key_id =
+            hmac::sign(&key, b"signet loop token key id").as_ref()[..KEY_ID_OCTETS].iter().map(|octet| format!("{octet:02x}")).collect();
         Ok(Self { tenant: tenant.clone(), name, key, key_id, word })
     }
 

@@ -8,7 +8,7 @@ use super::canonical::BodyHash;
 use super::{Key, LoopToken, Parts, Removed, SealError, Sealed, Settings, seal_parts};
 use crate::header::{body_start, fields};
 use crate::tenant::TenantId;
-use crate::verify::testing::{Zone, accepted, ed25519_pem, key, key_record, policy, rsa_pem};
+use crate::verify::tests::support::{Zone, accepted, ed25519_pem, key, key_record, policy, rsa_pem};
 use crate::verify::{Alignment, Unaligned, Verified, verify};
 
 const HEADER: &str = "Received: from x by y; z\r\nFrom: Ann <ann@contoso.example>\r\nTo: bob@elsewhere.example\r\nSUBJECT: one\r\n  two\r\nMessage-ID: <1@contoso.example>\r\nDate: Mon, 23 Nov 2026 10:00:00 +0000\r\n";
@@ -248,7 +248,9 @@ async fn a_failed_chain_gets_one_last_set_that_seals_only_itself() {
 async fn no_set_is_added_beyond_fifty_or_to_scattered_arc_fields() {
     let zone = zone().await;
     let set = |number: u32| {
-        format!("ARC-Seal: i={number}; a=rsa-sha256; cv=pass; d=x.example; s=s; b=AAAA\r\nARC-Message-Signature: i={number}; a=rsa-sha256; d=x.example; s=s; h=from; bh=AAAA; b=AAAA\r\nARC-Authentication-Results: i={number}; x.example; none\r\n")
+        format!(
+            "ARC-Seal: i={number}; a=rsa-sha256; cv=pass; d=x.example; s=s; b=AAAA\r\nARC-Message-Signature: i={number}; a=rsa-sha256; d=x.example; s=s; h=from; bh=AAAA; b=AAAA\r\nARC-Authentication-Results: i={number}; x.example; none\r\n"
+        )
     };
     for prefix in [set(50), "ARC-Authentication-Results: i=1; x.example; none\r\n".to_owned(), "ARC-Seal: nonsense\r\n".to_owned()] {
         let verified = check(&zone, "ann@contoso.example", format!("{prefix}{HEADER}{BODY}"), &[]).await;
@@ -261,12 +263,31 @@ async fn no_set_is_added_when_dns_did_not_let_us_judge_the_chain() {
     let zone = zone().await;
     let first = check(&zone, "ann@contoso.example", format!("{HEADER}{BODY}"), &[]).await;
     let one = joined(&sealed(&first, &settings(), true).unwrap());
-    let dead = crate::verify::testing::resolver("127.0.0.1:1".parse().unwrap());
+    let dead = crate::verify::tests::support::resolver("127.0.0.1:1".parse().unwrap());
     let message = accepted("out.contoso.example", "ann@contoso.example", &["b@c.example"], one);
     let unknown = verify(message, &dead, &policy(Unaligned::Sign, &[])).await;
     assert_eq!(unknown.authentication().arc, "temperror");
     let output = sealed(&unknown, &settings(), true).unwrap();
     assert_eq!(output.seals(), ["dkim=contoso.example/s1"]);
+}
+
+#[tokio::test]
+async fn no_message_is_too_strange_to_be_sealed() {
+    let zone = zone().await;
+    let long = "x".repeat(5000);
+    for header in [
+        format!("DKIM-Signature: v=1; a=rsa-sha256; d={long}.example; s={long}; h=from; bh=AAAA; b=AAAA\r\n"),
+        "DKIM-Signature: v=1; a=rsa-sha256; d=a\u{2028}b\u{85}c; s=\u{1}\u{7f}; h=from; bh=AAAA; b=AAAA\r\n".to_owned(),
+        format!("{}From: ann@contoso.example\r\n", "Cc: a@b.example\r\n".repeat(3000)),
+        format!("X: {long}\r\nno field at all\r\n"),
+        " \r\n".to_owned(),
+        String::new(),
+    ] {
+        let verified = check(&zone, "ann@contoso.example", format!("{header}{BODY}"), &[]).await;
+        let output = joined(&sealed(&verified, &settings(), true).unwrap());
+        let ours = output.len() - header.len() - BODY.len() - "-- \r\nThe company\r\n".len();
+        assert!(output[..ours].split(|octet| *octet == b'\n').all(|line| line.len() <= 999));
+    }
 }
 
 #[tokio::test]

@@ -33,7 +33,8 @@ pub fn hops(content: &[u8], hostname: &str) -> Hops {
         hops.received += 1;
         let text = field.text();
         let mut words = text.split(' ');
-        let by_us = words.any(|word| word.eq_ignore_ascii_case("by")) && words.next().is_some_and(|host| host.eq_ignore_ascii_case(hostname));
+        let by_us =
+            words.any(|word| word.eq_ignore_ascii_case("by")) && words.next().is_some_and(|host| host.eq_ignore_ascii_case(hostname));
         hops.own += usize::from(by_us);
     }
     hops

@@ -92,10 +92,13 @@ pub(crate) async fn accept(tcp: TcpListener, listener: Arc<Listener>, shared: Ar
             }
         };
         let (listener, shared, drain) = (Arc::clone(&listener), Arc::clone(&shared), drain.clone());
+        shared.metrics.connection_opened();
         tokio::spawn(async move {
+            let metrics = shared.metrics.clone();
             if let Err(error) = connection(socket, address, listener, shared, drain).await {
                 tracing::debug!(event = "connection.failed", %error, peer = %address, "a connection ended before the greeting");
             }
+            metrics.connection_closed();
             drop(permit);
         });
     }

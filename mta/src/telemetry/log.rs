@@ -15,7 +15,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -173,7 +173,8 @@ impl Drop for Line {
     }
 }
 
-/// One JSON object an event: time, level, message, then the event's own fields. Spans are not written: every event carries what it needs.
+/// One JSON object an event: time, level, message, the event's own fields, and the fields of the spans around it: a plugin's log line does not
+/// know for which message it was called.
 struct JsonLines;
 
 impl<S, N> FormatEvent<S, N> for JsonLines
@@ -181,20 +182,42 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let metadata = event.metadata();
         let mut fields = Fields { message: String::new(), rest: String::new() };
         event.record(&mut fields);
         let time = humantime::format_rfc3339_micros(SystemTime::now());
         let level = metadata.level().as_str().to_ascii_lowercase();
         let message = quoted(&fields.message);
+        let spans = spans(context);
+        let within = if spans.is_empty() { String::new() } else { format!(r#","within":{}"#, quoted(&spans)) };
         writeln!(
             writer,
-            r#"{{"time":"{time}","level":"{level}","message":{message}{},"module":{}}}"#,
+            r#"{{"time":"{time}","level":"{level}","message":{message}{}{within},"module":{}}}"#,
             fields.rest,
             quoted(metadata.target())
         )
     }
+}
+
+/// Names and fields of the spans around an event, outermost first: `message id=6a1.0`.
+fn spans<S, N>(context: &FmtContext<'_, S, N>) -> String
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    let mut text = String::new();
+    for span in context.event_scope().into_iter().flat_map(tracing_subscriber::registry::Scope::from_root) {
+        let extensions = span.extensions();
+        let fields = extensions.get::<FormattedFields<N>>().map_or("", |fields| fields.fields.as_str());
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(span.name());
+        text.push(' ');
+        text.push_str(fields);
+    }
+    text
 }
 
 struct Fields {

@@ -27,7 +27,8 @@ const COPIES: &str = "signet_copies_total";
 const LOOK_ALIKES: &str = "signet_loop_look_alikes_total";
 const MEMORY_USED: &str = "signet_memory_used_octets";
 const MEMORY_BUDGET: &str = "signet_memory_budget_octets";
-const RETURN_CONNECTIONS: &str = "signet_return_connections";
+const RETURN_CONNECTIONS: &str = "signet_return_connections_idle";
+const LEDGER: &str = "signet_ledger_recipients";
 const PEOPLE: &str = "signet_directory_people";
 const GENERATION: &str = "signet_config_generation";
 const CONFIG: &str = "signet_config_info";
@@ -53,11 +54,12 @@ const COUNTERS: [(&str, &str); 12] = [
     (LOOK_ALIKES, "Loop tokens that were not ours"),
     (RELOADS, "Attempts to load a configuration, by result"),
 ];
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 9] = [
     (CONNECTIONS, "Connections open"),
     (MEMORY_USED, "Octets of messages in memory"),
     (MEMORY_BUDGET, "Octets of messages that may be in memory"),
-    (RETURN_CONNECTIONS, "Connections to next hops, by tenant"),
+    (RETURN_CONNECTIONS, "Connections to next hops that wait for work"),
+    (LEDGER, "Recipients on record in the ledger"),
     (PEOPLE, "People in the directory, by tenant"),
     (GENERATION, "Configurations loaded since the start"),
     (CONFIG, "1 for the configuration in use, by digest"),
@@ -208,9 +210,14 @@ impl Metrics {
         self.gauge(MEMORY_BUDGET, &[]).set(budget as f64);
     }
 
-    /// How many connections to a tenant's next hop are open.
-    pub fn return_connections(&self, tenant: &str, open: usize) {
-        self.gauge(RETURN_CONNECTIONS, &[("tenant", tenant)]).set(open as f64);
+    /// How many connections to next hops wait for work.
+    pub fn return_connections_idle(&self, idle: usize) {
+        self.gauge(RETURN_CONNECTIONS, &[]).set(idle as f64);
+    }
+
+    /// How many recipients the ledger has on record.
+    pub fn ledger_recipients(&self, rows: usize) {
+        self.gauge(LEDGER, &[]).set(rows as f64);
     }
 
     /// How many people a tenant has.

@@ -52,7 +52,12 @@ fn peer(address: &str, certificate: Option<&str>) -> Peer {
         local: "127.0.0.1:25".parse().unwrap(),
         helo: "out.example".to_owned(),
         extended: true,
-        tls: Some(Tls { version: "TLSv1.3", cipher: "TLS_AES_128_GCM_SHA256".to_owned(), server_name: Some("contoso.in.signet.example".to_owned()), client }),
+        tls: Some(Tls {
+            version: "TLSv1.3",
+            cipher: "TLS_AES_128_GCM_SHA256".to_owned(),
+            server_name: Some("contoso.in.signet.example".to_owned()),
+            client,
+        }),
         login: None,
     }
 }
@@ -86,7 +91,10 @@ fn failed(verdict: &Verdict) -> Vec<&'static str> {
 fn a_microsoft_tenant_is_attributed_when_every_factor_agrees() {
     let registry = registry(vec![contoso(), fabrikam()]);
     let peer = peer("40.92.1.2", Some(MICROSOFT));
-    let header = format!("X-MS-Exchange-CrossTenant-Id: {}\r\nX-OriginatorOrg: contoso.example\r\nFrom: a@contoso.example\r\n", CONTOSO.to_uppercase());
+    let header = format!(
+        "X-MS-Exchange-CrossTenant-Id: {}\r\nX-OriginatorOrg: contoso.example\r\nFrom: a@contoso.example\r\n",
+        CONTOSO.to_uppercase()
+    );
     let (id, factors) = attribute(&registry, &peer, "a@contoso.example", &header).unwrap();
     assert_eq!(id, CONTOSO);
     assert_eq!(factors, ["network", "certificate", "reverse-path", "cross-tenant-id", "originator-org"]);
@@ -102,17 +110,47 @@ fn each_factor_alone_is_enough_to_refuse() {
         ("stranger's network", peer("192.0.2.1", Some(MICROSOFT)), "a@contoso.example", format!("{id}{from}"), "network"),
         ("no certificate", peer("40.92.1.2", None), "a@contoso.example", format!("{id}{from}"), "certificate"),
         ("other certificate", peer("40.92.1.2", Some("mail.evil.example")), "a@contoso.example", format!("{id}{from}"), "certificate"),
-        ("certificate below the name", peer("40.92.1.2", Some("x.mail.protection.outlook.com")), "a@contoso.example", format!("{id}{from}"), "certificate"),
+        (
+            "certificate below the name",
+            peer("40.92.1.2", Some("x.mail.protection.outlook.com")),
+            "a@contoso.example",
+            format!("{id}{from}"),
+            "certificate",
+        ),
         ("foreign reverse-path", good.clone(), "a@fabrikam.example", format!("{id}{from}"), "reverse-path"),
         ("subdomain of an own domain", good.clone(), "a@sub.contoso.example", format!("{id}{from}"), "reverse-path"),
         ("no tenant id", good.clone(), "a@contoso.example", from.to_owned(), "cross-tenant-id"),
-        ("foreign tenant id", good.clone(), "a@contoso.example", format!("X-MS-Exchange-CrossTenant-Id: {FABRIKAM}\r\n{from}"), "cross-tenant-id"),
+        (
+            "foreign tenant id",
+            good.clone(),
+            "a@contoso.example",
+            format!("X-MS-Exchange-CrossTenant-Id: {FABRIKAM}\r\n{from}"),
+            "cross-tenant-id",
+        ),
         ("tenant id twice", good.clone(), "a@contoso.example", format!("{id}{id}{from}"), "cross-tenant-id"),
-        ("two tenant ids", good.clone(), "a@contoso.example", format!("{id}{from}x-ms-exchange-crosstenant-id : {FABRIKAM}\r\n"), "cross-tenant-id"),
+        (
+            "two tenant ids",
+            good.clone(),
+            "a@contoso.example",
+            format!("{id}{from}x-ms-exchange-crosstenant-id : {FABRIKAM}\r\n"),
+            "cross-tenant-id",
+        ),
         ("empty tenant id", good.clone(), "a@contoso.example", format!("X-MS-Exchange-CrossTenant-Id:\r\n{from}"), "cross-tenant-id"),
         ("tenant id in the body", good.clone(), "a@contoso.example", format!("{from}\r\n{id}"), "cross-tenant-id"),
-        ("foreign organisation", good.clone(), "a@contoso.example", format!("{id}X-OriginatorOrg: fabrikam.example\r\n{from}"), "originator-org"),
-        ("two organisations", good.clone(), "a@contoso.example", format!("{id}X-OriginatorOrg: contoso.example\r\nX-OriginatorOrg: contoso.example\r\n{from}"), "originator-org"),
+        (
+            "foreign organisation",
+            good.clone(),
+            "a@contoso.example",
+            format!("{id}X-OriginatorOrg: fabrikam.example\r\n{from}"),
+            "originator-org",
+        ),
+        (
+            "two organisations",
+            good.clone(),
+            "a@contoso.example",
+            format!("{id}X-OriginatorOrg: contoso.example\r\nX-OriginatorOrg: contoso.example\r\n{from}"),
+            "originator-org",
+        ),
         ("null path, foreign author", good.clone(), "", format!("{id}From: a@fabrikam.example\r\n"), "header-from"),
         ("null path, no author", good.clone(), "", id.clone(), "header-from"),
         ("null path, two authors", good.clone(), "", format!("{id}{from}{from}"), "header-from"),
@@ -158,9 +196,21 @@ fn a_plain_smart_host_client_needs_no_microsoft_headers() {
     for (case, proof, peer) in [
         ("network", Proof { networks: vec!["192.0.2.0/24".parse().unwrap()], ..Proof::default() }, peer("192.0.2.7", None)),
         ("mapped IPv4", Proof { networks: vec!["192.0.2.0/24".parse().unwrap()], ..Proof::default() }, peer("::ffff:192.0.2.7", None)),
-        ("certificate", Proof { certificate_names: vec!["Relay.Contoso.example".to_owned()], ..Proof::default() }, peer("198.51.100.1", Some("relay.contoso.example"))),
-        ("wildcard", Proof { certificate_names: vec!["*.contoso.example".to_owned()], ..Proof::default() }, peer("198.51.100.1", Some("a.b.contoso.example"))),
-        ("server name", Proof { server_names: vec!["contoso.in.signet.example".to_owned()], ..Proof::default() }, peer("198.51.100.1", None)),
+        (
+            "certificate",
+            Proof { certificate_names: vec!["Relay.Contoso.example".to_owned()], ..Proof::default() },
+            peer("198.51.100.1", Some("relay.contoso.example")),
+        ),
+        (
+            "wildcard",
+            Proof { certificate_names: vec!["*.contoso.example".to_owned()], ..Proof::default() },
+            peer("198.51.100.1", Some("a.b.contoso.example")),
+        ),
+        (
+            "server name",
+            Proof { server_names: vec!["contoso.in.signet.example".to_owned()], ..Proof::default() },
+            peer("198.51.100.1", None),
+        ),
     ] {
         let registry = registry(vec![tenant("contoso", &["contoso.example"], proof)]);
         assert_eq!(attribute(&registry, &peer, "anyone@anywhere.example", "From: x\r\n").expect(case).0, "contoso", "{case}");
@@ -233,7 +283,12 @@ fn the_header_from_factor_is_demanded_for_every_reverse_path() {
     let registry = registry(vec![tenant("contoso", &["contoso.example"], proof)]);
     let peer = peer("192.0.2.1", None);
     assert!(attribute(&registry, &peer, "bounce@list.example", "From: Ann <a@contoso.example>\r\n").is_ok());
-    for header in ["From: a@elsewhere.example\r\n", "From: a@contoso.example, b@contoso.example\r\n", "From: \"a@contoso.example\" <x@evil.example>\r\n", ""] {
+    for header in [
+        "From: a@elsewhere.example\r\n",
+        "From: a@contoso.example, b@contoso.example\r\n",
+        "From: \"a@contoso.example\" <x@evil.example>\r\n",
+        "",
+    ] {
         assert_eq!(failed(&attribute(&registry, &peer, "a@contoso.example", header).unwrap_err()), ["header-from"], "{header:?}");
     }
 }
@@ -254,14 +309,22 @@ fn unsafe_registries_are_refused() {
     let empty_secret = Proof { secret_header: Some(SecretHeader { name: "X-S".to_owned(), value: String::new() }), ..network() };
     type Case = (Vec<Arc<Tenant>>, Vec<(String, TenantId)>, fn(&TenantError) -> bool);
     let cases: Vec<Case> = vec![
-        (vec![tenant("a", &["a.example"], network()), tenant("a", &["b.example"], network())], vec![], |error| matches!(error, TenantError::Twice(_))),
-        (vec![tenant("a", &["x.example"], network()), tenant("b", &["x.example"], network())], vec![], |error| matches!(error, TenantError::SharedDomain { .. })),
-        (vec![tenant("a", &["a.example"], Proof { reverse_path: true, ..Proof::default() })], vec![], |error| matches!(error, TenantError::Unproven(_))),
+        (vec![tenant("a", &["a.example"], network()), tenant("a", &["b.example"], network())], vec![], |error| {
+            matches!(error, TenantError::Twice(_))
+        }),
+        (vec![tenant("a", &["x.example"], network()), tenant("b", &["x.example"], network())], vec![], |error| {
+            matches!(error, TenantError::SharedDomain { .. })
+        }),
+        (vec![tenant("a", &["a.example"], Proof { reverse_path: true, ..Proof::default() })], vec![], |error| {
+            matches!(error, TenantError::Unproven(_))
+        }),
         (vec![tenant("a", &["a.example"], no_id)], vec![], |error| matches!(error, TenantError::SharedProof { .. })),
         (vec![tenant("a", &["a.example"], wildcard)], vec![], |error| matches!(error, TenantError::SharedProof { .. })),
         (vec![tenant("a", &[], Proof { header_from: true, ..network() })], vec![], |error| matches!(error, TenantError::NoDomains(_))),
         (vec![tenant("a", &["a.example"], empty_secret)], vec![], |error| matches!(error, TenantError::SecretHeader(_))),
-        (vec![tenant("a", &["a.example"], network())], vec![("ann".to_owned(), TenantId::new("z"))], |error| matches!(error, TenantError::UnknownTenant { .. })),
+        (vec![tenant("a", &["a.example"], network())], vec![("ann".to_owned(), TenantId::new("z"))], |error| {
+            matches!(error, TenantError::UnknownTenant { .. })
+        }),
         (
             vec![tenant("a", &["a.example"], network())],
             vec![("ann".to_owned(), TenantId::new("a")), ("ann".to_owned(), TenantId::new("a"))],

@@ -7,9 +7,11 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use tokio::net::UdpSocket;
 
-use super::testing::{self, Zone, accepted, policy, resolver, rsa_pem};
+use self::support::{Zone, accepted, policy, resolver, rsa_pem};
 use super::{Alignment, Decision, Unaligned, Verified, verify};
 use crate::authentication_results;
+
+pub(crate) mod support;
 
 const FROM: &str = "From: Ann <ann@contoso.example>\r\nTo: bob@elsewhere.example\r\nSubject: s\r\n";
 const BODY: &str = "\r\nHello\r\n";
@@ -21,11 +23,16 @@ fn signed(content: &str, domain: &str, partial: bool) -> String {
 }
 
 fn key_record(domain: &str) -> String {
-    testing::key_record(rsa_pem(), domain, "s1")
+    support::key_record(rsa_pem(), domain, "s1")
 }
 
 async fn check(zone: &Zone, reverse_path: &str, content: String) -> Verified {
-    verify(accepted("out.contoso.example", reverse_path, &["bob@elsewhere.example"], content), &zone.resolver(), &policy(Unaligned::Reject, &[])).await
+    verify(
+        accepted("out.contoso.example", reverse_path, &["bob@elsewhere.example"], content),
+        &zone.resolver(),
+        &policy(Unaligned::Reject, &[]),
+    )
+    .await
 }
 
 #[tokio::test]
@@ -64,9 +71,7 @@ async fn a_dkim_pass_proves_the_author_also_through_a_cname_and_over_tcp() {
 #[tokio::test]
 async fn subdomains_are_aligned_where_dmarc_says_so_only() {
     let spf = "mail.contoso.example TXT v=spf1 ip4:192.0.2.1 -all";
-    for (dmarc, aligned) in
-        [(None, false), (Some("v=DMARC1; p=reject"), true), (Some("v=DMARC1; p=reject; aspf=s"), false)]
-    {
+    for (dmarc, aligned) in [(None, false), (Some("v=DMARC1; p=reject"), true), (Some("v=DMARC1; p=reject; aspf=s"), false)] {
         let records = std::iter::once(spf.to_owned()).chain(dmarc.map(|record| format!("_dmarc.contoso.example TXT {record}")));
         let zone = Zone::start(records).await;
         let verified = check(&zone, "ann@mail.contoso.example", format!("{FROM}{BODY}")).await;
@@ -87,7 +92,11 @@ async fn the_policy_decides_about_unproven_authors() {
         let verified = verify(message(), &zone.resolver(), &policy(unaligned, &[])).await;
         assert_eq!(verified.decision(), decision);
         assert!(!verified.aligned());
-        assert!(verified.results().contains("dmarc=fail reason=\"no aligned SPF or DKIM pass\" header.from=contoso.example"), "{}", verified.results());
+        assert!(
+            verified.results().contains("dmarc=fail reason=\"no aligned SPF or DKIM pass\" header.from=contoso.example"),
+            "{}",
+            verified.results()
+        );
     }
 }
 
@@ -106,7 +115,12 @@ async fn a_dead_dns_server_is_a_temporary_error_and_no_hang() {
     let content = signed(&format!("{FROM}{BODY}"), "contoso.example", false);
     let started = Instant::now();
     let resolver = resolver(silent.local_addr().unwrap()).with_deadline(Duration::from_millis(200));
-    let verified = verify(accepted("out.contoso.example", "ann@contoso.example", &["b@c.example"], content), &resolver, &policy(Unaligned::Reject, &[])).await;
+    let verified = verify(
+        accepted("out.contoso.example", "ann@contoso.example", &["b@c.example"], content),
+        &resolver,
+        &policy(Unaligned::Reject, &[]),
+    )
+    .await;
     assert!(started.elapsed() < Duration::from_secs(8));
     let words = verified.authentication();
     assert_eq!((words.spf, words.dkim, words.dmarc, words.aligned), ("temperror", "temperror", "temperror", false));
@@ -171,7 +185,8 @@ async fn answers_are_cached_and_a_stranger_cannot_spoil_them() {
     for sender in ["eve@evil.example", "eve@evil2.example"] {
         verify(accepted("a.example", sender, &["b@c.example"], format!("{FROM}{BODY}")), &resolver, &policy).await;
     }
-    let good = || accepted("a.example", "ann@contoso.example", &["b@c.example"], signed(&format!("{FROM}{BODY}"), "contoso.example", false));
+    let good =
+        || accepted("a.example", "ann@contoso.example", &["b@c.example"], signed(&format!("{FROM}{BODY}"), "contoso.example", false));
     for _ in 0..2 {
         let words = verify(good(), &resolver, &policy).await.authentication();
         assert_eq!((words.spf, words.dkim), ("pass", "pass"));
@@ -201,10 +216,14 @@ async fn a_flood_of_dkim_signatures_costs_no_more_than_ten_and_never_the_authors
 async fn nothing_from_outside_can_add_a_result() {
     let zone = Zone::start(["contoso.example TXT v=spf1 -all"]).await;
     let helo = "x; dkim=pass header.d=contoso.example";
-    let message = accepted(helo, "\"a; dkim=pass\\\" header.d=contoso.example; b=\"@contoso.example", &["b@c.example"], format!("{FROM}{BODY}"));
+    let message =
+        accepted(helo, "\"a; dkim=pass\\\" header.d=contoso.example; b=\"@contoso.example", &["b@c.example"], format!("{FROM}{BODY}"));
     let verified = verify(message, &zone.resolver(), &policy(Unaligned::Reject, &[])).await;
     let value = format!("mx.signet.example; {}", verified.results());
-    let methods: Vec<_> = authentication_results::results(value.as_bytes(), 1).into_iter().map(|result| format!("{}={}", result.method, result.result)).collect();
+    let methods: Vec<_> = authentication_results::results(value.as_bytes(), 1)
+        .into_iter()
+        .map(|result| format!("{}={}", result.method, result.result))
+        .collect();
     assert_eq!(methods, ["spf=fail", "dkim=none", "dmarc=none", "arc=none"], "{value}");
 }
 

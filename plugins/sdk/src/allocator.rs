@@ -36,7 +36,6 @@ pub(crate) struct Bump {
 impl Bump {
     /// An allocator without a region.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "a static needs a const constructor, and nothing else makes one")]
     pub(crate) const fn new() -> Self {
         Self { next: AtomicUsize::new(0), start: AtomicUsize::new(0), end: AtomicUsize::new(0) }
     }

@@ -9,7 +9,7 @@
 //! use signet_plugin_sdk::select::{CopyPlan, Decision, Outcome, Summary, sign};
 //! use signet_plugin_sdk::{Description, Diagnostic, Facts, File, Message, PluginError, Selector};
 //!
-//! struct ByDomain;
+//! pub struct ByDomain;
 //!
 //! impl Selector for ByDomain {
 //!     fn configure(_: &[File]) -> Result<(Self, Summary), Vec<Diagnostic>> {

@@ -15,7 +15,7 @@ pub trait Renderer: Sized + 'static {
     fn render(&self, id: &str, person: &Person, locale: &str, now: &Moment, format: &Format) -> Result<Fragment, PluginError>;
 }
 
-/// Makes `$plugin`, a [`Renderer`](crate::Renderer), the crate's component.
+/// Makes `$plugin`, a [`Renderer`], the crate's component.
 #[macro_export]
 macro_rules! renderer {
     ($plugin:ty) => {

@@ -17,7 +17,7 @@ pub trait Selector: Sized + 'static {
     fn select(&self, facts: &Facts, message: &dyn Message) -> Result<Decision, PluginError>;
 }
 
-/// Makes `$plugin`, a [`Selector`](crate::Selector), the crate's component.
+/// Makes `$plugin`, a [`Selector`], the crate's component.
 #[macro_export]
 macro_rules! selector {
     ($plugin:ty) => {

@@ -16,6 +16,9 @@ const HEADERS: usize = 32;
 
 const MILLISECONDS_A_DAY: i64 = 86_400_000;
 
+/// A test from what it asks for.
+type Make<T> = fn(T) -> Test;
+
 /// What a rule does where it applies.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Action {
@@ -83,10 +86,9 @@ fn read_rule(file: &File, table: &Table<'_>) -> Option<Rule> {
         table.missing("name", NAME);
     }
     let mut conditions = read_conditions(table);
-    for (key, test) in [("from", Test::From as fn(Time) -> Test), ("until", Test::Until)] {
+    for (key, test) in [("from", Test::From as Make<Time>), ("until", Test::Until)] {
         conditions.tests.extend(read_time(table, key).map(test));
     }
-    // Cheap tests exclude first; a time never is the reason an author looks for.
     let exceptions = read_exceptions(table);
     let stop = table.word("then", r#"then = "continue""#, &["stop", "continue"]) != Some(1);
     let order = table.integer("order", "order = 10").unwrap_or(0);
@@ -154,7 +156,7 @@ fn read_conditions(table: &Table<'_>) -> Conditions {
 }
 
 fn read_sender(sender: &Table<'_>, tests: &mut Vec<Test>) {
-    let lists: [(Vec<String>, fn(Vec<String>) -> Test); 3] = [
+    let lists: [(Vec<String>, Make<Vec<String>>); 3] = [
         (read_addresses(sender), Test::Addresses),
         (read_domains(sender), Test::Domains),
         (owned(sender.texts("groups", r#"groups = ["sales"]"#)), Test::Groups),
@@ -168,7 +170,7 @@ fn read_sender(sender: &Table<'_>, tests: &mut Vec<Test>) {
 }
 
 fn read_message(message: &Table<'_>, tests: &mut Vec<Test>) {
-    let indexes: [(Vec<usize>, fn(Vec<usize>) -> Test); 2] = [
+    let indexes: [(Vec<usize>, Make<Vec<usize>>); 2] = [
         (message.words("kind", r#"kind = ["reply", "forward"]"#, &KINDS), Test::Kind),
         (message.words("format", r#"format = "html""#, &FORMATS), Test::Format),
     ];

@@ -114,18 +114,25 @@ pub(in super::super) fn class(name: &[u8]) -> Class {
         b"li" | b"dt" | b"dd" | b"option" => Class::ListItem,
         b"td" | b"th" | b"caption" => Class::Cell,
         b"table" | b"tbody" | b"thead" | b"tfoot" | b"tr" | b"colgroup" | b"ul" | b"ol" | b"dl" | b"select" => Class::Structure,
-        b"a" | b"b" | b"big" | b"code" | b"em" | b"font" | b"i" | b"nobr" | b"s" | b"small" | b"strike" | b"strong" | b"tt" | b"u" => Class::Formatting,
+        b"a" | b"b" | b"big" | b"code" | b"em" | b"font" | b"i" | b"nobr" | b"s" | b"small" | b"strike" | b"strong" | b"tt" | b"u" => {
+            Class::Formatting
+        }
         b"br" | b"hr" => Class::Break,
-        b"area" | b"base" | b"col" | b"embed" | b"img" | b"input" | b"link" | b"meta" | b"param" | b"source" | b"track" | b"wbr" => Class::Void,
-        b"div" | b"blockquote" | b"center" | b"head" | b"header" | b"footer" | b"section" | b"article" | b"aside" | b"main" | b"nav" | b"pre" | b"h1" | b"h2"
-        | b"h3" | b"h4" | b"h5" | b"h6" | b"form" | b"fieldset" | b"address" | b"figure" | b"details" | b"summary" | b"dir" | b"menu" | b"hgroup" => Class::Block,
+        b"area" | b"base" | b"col" | b"embed" | b"img" | b"input" | b"link" | b"meta" | b"param" | b"source" | b"track" | b"wbr" => {
+            Class::Void
+        }
+        b"div" | b"blockquote" | b"center" | b"head" | b"header" | b"footer" | b"section" | b"article" | b"aside" | b"main" | b"nav"
+        | b"pre" | b"h1" | b"h2" | b"h3" | b"h4" | b"h5" | b"h6" | b"form" | b"fieldset" | b"address" | b"figure" | b"details"
+        | b"summary" | b"dir" | b"menu" | b"hgroup" => Class::Block,
         _ => Class::Inline,
     }
 }
 
 /// Elements whose content is never markup.
-pub(super) fn is_raw(name: &[u8]) -> bool {
-    ["script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "plaintext"].iter().any(|raw| name.eq_ignore_ascii_case(raw.as_bytes()))
+pub(in super::super) fn is_raw(name: &[u8]) -> bool {
+    ["script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "plaintext"]
+        .iter()
+        .any(|raw| name.eq_ignore_ascii_case(raw.as_bytes()))
 }
 
 /// Elements whose text is not shown.
@@ -149,12 +156,16 @@ pub(super) fn mark(name: &[u8], attributes: &[u8]) -> Option<Mark> {
             2 if key.eq_ignore_ascii_case(b"id") => id_mark(value),
             5 if key.eq_ignore_ascii_case(b"class") => class_mark(value, is(b"blockquote")),
             4 if key.eq_ignore_ascii_case(b"name") && is(b"a") => name_mark(value),
-            4 if key.eq_ignore_ascii_case(b"type") && is(b"blockquote") && value.eq_ignore_ascii_case(b"cite") => Some(Mark::PossibleQuote { cite: true }),
+            4 if key.eq_ignore_ascii_case(b"type") && is(b"blockquote") && value.eq_ignore_ascii_case(b"cite") => {
+                Some(Mark::PossibleQuote { cite: true })
+            }
             5 if key.eq_ignore_ascii_case(b"style") && is(b"div") && has_border(value, b"border-top") => Some(Mark::BorderTop),
             5 if key.eq_ignore_ascii_case(b"style") && is(b"blockquote") && has_border(value, b"border-left") => {
                 (found != Some(Mark::PossibleQuote { cite: true })).then_some(Mark::PossibleQuote { cite: true })
             }
-            11 if key.eq_ignore_ascii_case(b"data-marker") && value == b"__DIVIDER__" => Some(Mark::Flat { rule: "zimbra", forward: false }),
+            11 if key.eq_ignore_ascii_case(b"data-marker") && value == b"__DIVIDER__" => {
+                Some(Mark::Flat { rule: "zimbra", forward: false })
+            }
             _ => None,
         };
         match mark {
@@ -186,10 +197,7 @@ fn id_mark(value: &[u8]) -> Option<Mark> {
     if id.starts_with(b"yahoo_quoted") || id.starts_with(b"ydp") && id.ends_with(b"yahoo_quoted") {
         return Some(Mark::Contained { rule: "yahoo", forward: false });
     }
-    FLAT_IDS
-        .iter()
-        .find(|(name, ..)| id.eq_ignore_ascii_case(name.as_bytes()))
-        .map(|&(_, rule, forward)| Mark::Flat { rule, forward })
+    FLAT_IDS.iter().find(|(name, ..)| id.eq_ignore_ascii_case(name.as_bytes())).map(|&(_, rule, forward)| Mark::Flat { rule, forward })
 }
 
 fn class_mark(value: &[u8], blockquote: bool) -> Option<Mark> {
@@ -212,7 +220,9 @@ fn class_mark(value: &[u8], blockquote: bool) -> Option<Mark> {
             b"gmail_quote" | b"gmail_quote_container" => return Some(Mark::Gmail),
             b"gmail_signature" | b"moz-signature" => return Some(Mark::Holds(Role::Signature)),
             // Yahoo puts a prefix that differs from mail to mail in front of its class.
-            _ if class.starts_with(b"ydp") && class.ends_with(b"yahoo_quoted") => return Some(Mark::Contained { rule: "yahoo", forward: false }),
+            _ if class.starts_with(b"ydp") && class.ends_with(b"yahoo_quoted") => {
+                return Some(Mark::Contained { rule: "yahoo", forward: false });
+            }
             _ if class.starts_with(b"wordsection") => return Some(Mark::Holds(Role::Section)),
             _ => {}
         }
@@ -263,7 +273,11 @@ mod tests {
             ("blockquote", r#" style="margin:0 0 0 40px;border:none""#, Some(Mark::PossibleQuote { cite: false })),
             ("blockquote", r#" style="border-left: 1px solid #ccc""#, Some(Mark::PossibleQuote { cite: true })),
             ("div", " style='border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm'", Some(Mark::BorderTop)),
-            ("div", r#" style="border-top-color: rgb(229, 229, 229); border-top-width: 1px; border-top-style: solid;""#, Some(Mark::BorderTop)),
+            (
+                "div",
+                r#" style="border-top-color: rgb(229, 229, 229); border-top-width: 1px; border-top-style: solid;""#,
+                Some(Mark::BorderTop),
+            ),
             ("div", r#" class="WordSection1""#, Some(Mark::Holds(Role::Section))),
             ("div", r#" class="x_signet-signature-1""#, Some(Mark::Holds(Role::Own))),
             ("a", r#" name="_MailEndCompose""#, None),

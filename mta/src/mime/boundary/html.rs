@@ -7,13 +7,14 @@ use std::ops::Range;
 
 use memchr::memchr;
 
-use super::super::{Confidence, Passed};
 use super::super::encoding::Text;
+use super::super::{Confidence, Passed};
+use super::characters::{decode_references, is_blank};
 use super::elements::{self, Class, Mark, Role};
 use super::lines::{self, LONGEST_LINE};
 use super::tokenizer::{Token, Tokenizer};
 use super::words::Label;
-use super::{Boundary, Points};
+use super::{Boundary, Points, only};
 
 /// Deepest nesting that is followed; deeper elements count as part of the one around them.
 const MAXIMUM_DEPTH: usize = 256;
@@ -249,7 +250,8 @@ impl<'a> Walk<'a> {
         let Some(index) = self.matching(name, class) else {
             return;
         };
-        if class == Class::Formatting && self.stack[index + 1..].iter().any(|open| !matches!(open.class, Class::Formatting | Class::Inline)) {
+        if class == Class::Formatting && self.stack[index + 1..].iter().any(|open| !matches!(open.class, Class::Formatting | Class::Inline))
+        {
             self.stack.remove(index);
             return;
         }
@@ -358,7 +360,9 @@ impl<'a> Walk<'a> {
         if self.stack.iter().any(|open| matches!(open.role, Role::Own | Role::Signature)) || line.octets.is_empty() {
             return;
         }
-        if self.stack.iter().any(|open| open.role == Role::GmailQuote) && lines::separator(&self.string(line)).is_some_and(|line| line.forward) {
+        if self.stack.iter().any(|open| open.role == Role::GmailQuote)
+            && lines::separator(&self.string(line)).is_some_and(|line| line.forward)
+        {
             self.forwarded = true;
             if let Some((boundary, _)) = &mut self.boundary {
                 boundary.forward = true;
@@ -377,7 +381,7 @@ impl<'a> Walk<'a> {
             (None, None) => (length, self.is_open()),
         };
         if self.boundary.is_none() {
-            self.authored = vec![0..length];
+            self.authored = only(0..length);
         } else if self.quoted_since.is_none() {
             self.authored.push(self.authored_from.min(length)..length);
         }
@@ -424,7 +428,11 @@ impl<'a> Walk<'a> {
     }
 
     fn container(&mut self, start: usize, quoted: bool, rule: &'static str, forward: bool, role: Role) -> Role {
-        if quoted || self.boundary.is_some() || self.found(self.before_rule(start), rule, Confidence::High, forward, Quote::Contained) { role } else { Role::None }
+        if quoted || self.boundary.is_some() || self.found(self.before_rule(start), rule, Confidence::High, forward, Quote::Contained) {
+            role
+        } else {
+            Role::None
+        }
     }
 
     fn block_quote(&mut self, start: usize, quoted: bool, cite: bool) -> Role {
@@ -435,7 +443,9 @@ impl<'a> Walk<'a> {
         let attribution = self.attribution();
         match attribution {
             Some((at, forward)) if self.found(at, "attribution", Confidence::High, forward, Quote::Contained) => Role::Quote,
-            None if cite && self.reply && self.found(self.outside(start), "block-quote", Confidence::Medium, false, Quote::Contained) => Role::Quote,
+            None if cite && self.reply && self.found(self.outside(start), "block-quote", Confidence::Medium, false, Quote::Contained) => {
+                Role::Quote
+            }
             _ => Role::None,
         }
     }
@@ -509,78 +519,10 @@ impl<'a> Walk<'a> {
 fn may_announce(octets: &[u8]) -> bool {
     let head = octets.trim_ascii_start();
     let head = &head[..head.len().min(64)];
-    memchr(b':', head).is_some() || matches!(head.first(), Some(b'-' | b'=' | 0x80..))  || octets.trim_ascii_end().ends_with(b":") || !head.is_ascii()
-}
-
-/// Whether nothing of the text is seen: white space, also as a character reference, and characters without width.
-fn is_blank(octets: &[u8], utf_8: bool) -> bool {
-    let mut rest = octets;
-    loop {
-        rest = rest.trim_ascii_start();
-        rest = match rest {
-            [] => return true,
-            [0xC2, 0xA0, tail @ ..] | [0xE2, 0x80, 0x8B..=0x8F, tail @ ..] | [0xEF, 0xBB, 0xBF, tail @ ..] if utf_8 => tail,
-            [0xA0, tail @ ..] if !utf_8 => tail,
-            [b'&', ..] => match ["&nbsp;", "&#160;", "&#xA0;", "&#xa0;", "&zwnj;", "&#8203;", "&#65279;", "&#13;", "&#10;"].iter().find_map(|blank| rest.strip_prefix(blank.as_bytes())) {
-                Some(tail) => tail,
-                None => return false,
-            },
-            _ => return false,
-        };
-    }
-}
-
-/// Character references that occur in lines around quoted mail.
-fn decode_references(text: &str) -> String {
-    if !text.contains('&') {
-        return text.to_owned();
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find('&') {
-        out.push_str(&rest[..start]);
-        rest = &rest[start..];
-        let end = rest.char_indices().take(12).find(|(_, character)| *character == ';').map(|(at, _)| at);
-        match end.and_then(|end| reference(&rest[1..end]).map(|character| (character, end))) {
-            Some((character, end)) => {
-                out.push(character);
-                rest = &rest[end + 1..];
-            }
-            None => {
-                out.push('&');
-                rest = &rest[1..];
-            }
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-fn reference(name: &str) -> Option<char> {
-    if let Some(number) = name.strip_prefix('#') {
-        let code = match number.strip_prefix(['x', 'X']) {
-            Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-            None => number.parse().ok()?,
-        };
-        return char::from_u32(code);
-    }
-    Some(match name {
-        "nbsp" => '\u{A0}',
-        "lt" => '<',
-        "gt" => '>',
-        "amp" => '&',
-        "quot" => '"',
-        "agrave" => 'à',
-        "eacute" => 'é',
-        "uuml" => 'ü',
-        "ouml" => 'ö',
-        "auml" => 'ä',
-        "aring" => 'å',
-        "ccedil" => 'ç',
-        "oacute" => 'ó',
-        "rsquo" => '’',
-        _ => return None,
-    })
+    memchr(b':', head).is_some()
+        || matches!(head.first(), Some(b'-' | b'=' | 0x80..))
+        || octets.trim_ascii_end().ends_with(b":")
+        || !head.is_ascii()
 }
 
 /// An armoured block in what the author wrote.

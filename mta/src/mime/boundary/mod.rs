@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::Confidence;
 
+mod characters;
 pub(super) mod elements;
 pub(super) mod html;
 mod lines;
@@ -43,4 +44,9 @@ pub(super) struct Points {
     pub(super) signed: bool,
     /// Why this body must not be edited.
     pub(super) refused: Option<super::Passed>,
+}
+
+/// The list of one range.
+fn only(range: Range<usize>) -> Vec<Range<usize>> {
+    std::iter::once(range).collect()
 }

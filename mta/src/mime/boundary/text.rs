@@ -10,7 +10,7 @@ use super::super::encoding::Text;
 use super::super::{Confidence, Passed};
 use super::lines::{self, LONGEST_LINE};
 use super::words::Label;
-use super::{Boundary, Points};
+use super::{Boundary, Points, only};
 
 /// Most lines over which an attribution is wrapped.
 const ATTRIBUTION_LINES: usize = 3;
@@ -108,18 +108,18 @@ pub(in super::super) fn analyse(text: &Text, reply: bool) -> Points {
     let quote = (0..limit).find(|&line| lines.is_quoted(line));
     let points = Points { end, refused, ..Points::default() };
     let Some(quote) = quote else {
-        return Points { boundary: flat, authored: vec![0..authored_end], ..points };
+        return Points { boundary: flat, authored: only(0..authored_end), ..points };
     };
     let start = quote_start(&lines, quote);
     let answered = answers_after(&lines, quote, limit);
     if !answered.is_empty() {
-        let mut authored = vec![0..lines.spans[start].start];
+        let mut authored = only(0..lines.spans[start].start);
         authored.extend(answered);
         return Points { boundary: flat, interleaved: flat.is_none(), authored, ..points };
     }
     let attributed = start != quote;
     if !(reply || attributed) {
-        return Points { boundary: flat, authored: vec![0..authored_end], ..points };
+        return Points { boundary: flat, authored: only(0..authored_end), ..points };
     }
     let boundary = Boundary {
         at: lines.spans[start].start,
@@ -127,7 +127,7 @@ pub(in super::super) fn analyse(text: &Text, reply: bool) -> Points {
         confidence: if attributed && reply { Confidence::High } else { Confidence::Medium },
         forward: false,
     };
-    Points { boundary: Some(boundary), authored: vec![0..boundary.at], ..points }
+    Points { boundary: Some(boundary), authored: only(0..boundary.at), ..points }
 }
 
 fn spans(text: &[u8]) -> Vec<Range<usize>> {
@@ -150,15 +150,16 @@ fn flat_boundary(lines: &Lines<'_>, reply: bool) -> Option<(usize, Boundary)> {
         if octets.is_empty() || octets.len() > LONGEST_LINE || lines.is_quoted(line) {
             continue;
         }
-        let found = |line: usize, rule, confidence, forward| Some((line, Boundary { at: lines.spans[line].start, rule, confidence, forward }));
+        let found =
+            |line: usize, rule, confidence, forward| Some((line, Boundary { at: lines.spans[line].start, rule, confidence, forward }));
         let colon = octets.ends_with(b":") || octets.ends_with("：".as_bytes()) || !octets.is_ascii();
-        if matches!(octets[0], b'-' | b'=' | b'*') || colon {
-            if let Some(separator) = lines::separator(&lines.string(line)) {
-                let labels = lines.labels(lines.next_filled(line + 1)).len();
-                if reply || labels >= 2 {
-                    let confidence = if labels >= 2 { Confidence::High } else { Confidence::Medium };
-                    return found(line, "separator", confidence, separator.forward);
-                }
+        if (matches!(octets[0], b'-' | b'=' | b'*') || colon)
+            && let Some(separator) = lines::separator(&lines.string(line))
+        {
+            let labels = lines.labels(lines.next_filled(line + 1)).len();
+            if reply || labels >= 2 {
+                let confidence = if labels >= 2 { Confidence::High } else { Confidence::Medium };
+                return found(line, "separator", confidence, separator.forward);
             }
         }
         if octets[0] == b'_' && lines::is_rule(&lines.string(line)) && lines.labels(lines.next_filled(line + 1)).len() >= 2 {
@@ -171,10 +172,11 @@ fn flat_boundary(lines: &Lines<'_>, reply: bool) -> Option<(usize, Boundary)> {
         if lines.label(line) == Some(Label::From) && (line == 0 || lines.is_blank(line - 1)) && lines.labels(line).len() >= 2 {
             return found(line, "header-block", Confidence::Medium, false);
         }
-        if colon && !lines.is_quoted(lines.next_filled(line + 1)) {
-            if let Some(first) = lines.attribution(line, false) {
-                return found(first, "attribution", Confidence::Medium, false);
-            }
+        if colon
+            && !lines.is_quoted(lines.next_filled(line + 1))
+            && let Some(first) = lines.attribution(line, false)
+        {
+            return found(first, "attribution", Confidence::Medium, false);
         }
     }
     None
@@ -219,7 +221,9 @@ fn refusal(lines: &Lines<'_>, limit: usize) -> Option<Passed> {
             Some(b'-') if octets.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----") => return Some(Passed::PgpSigned),
             Some(b'd') if octets.starts_with(b"diff --git ") => return Some(Passed::Patch),
             Some(b'-') if octets.starts_with(b"--- ") => old_file = true,
-            Some(b'+') if old_file && octets.starts_with(b"+++ ") && lines.octets(line + 1).starts_with(b"@@ ") => return Some(Passed::Patch),
+            Some(b'+') if old_file && octets.starts_with(b"+++ ") && lines.octets(line + 1).starts_with(b"@@ ") => {
+                return Some(Passed::Patch);
+            }
             Some(_) => old_file = false,
             None => {}
         }

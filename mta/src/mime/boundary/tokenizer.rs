@@ -204,8 +204,15 @@ mod tests {
     #[test]
     fn end_of_body_counts_only_where_it_is_a_tag() {
         for hidden in [
-            "<!-- </body> -->", "<script>'</body>'</script>", "<style>/*</body>*/</style>", "<title></body></title>", "<textarea></body></textarea>",
-            "<a title='</body>'>", "<a title = \"</body>\">", "<!--></body>-->", "<img alt=\">\" title=\"</body>\">",
+            "<!-- </body> -->",
+            "<script>'</body>'</script>",
+            "<style>/*</body>*/</style>",
+            "<title></body></title>",
+            "<textarea></body></textarea>",
+            "<a title='</body>'>",
+            "<a title = \"</body>\">",
+            "<!--></body>-->",
+            "<img alt=\">\" title=\"</body>\">",
         ] {
             let html = format!("{hidden}</BODY >");
             let expected = if hidden.starts_with("<!-->") { vec![5, hidden.len()] } else { vec![hidden.len()] };

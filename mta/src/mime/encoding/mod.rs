@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn legacy_labels_mean_what_senders_mean() {
-        for (label, text) in [("ks_c_5601-1987", "안녕"), ("gb2312", "您好"), ("shift_jis", "敬具"), ("koi8-r", "привет"), ("big5", "您好")] {
+        for (label, text) in [("ks_c_5601-1987", "안녕"), ("gb2312", "您好"), ("shift_jis", "敬具"), ("koi8-r", "привет"), ("big5", "您好")]
+        {
             let charset = Charset::of(Some(label)).unwrap();
             let octets = charset.encode(text).unwrap().into_owned();
             assert_eq!(charset.decode(&octets), text, "{label}");

@@ -137,7 +137,7 @@ impl Writer {
     fn escape(&mut self, character: &[u8]) {
         const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
         let mut token = [b'='; 12];
-        for (place, octet) in token.chunks_exact_mut(3).zip(character) {
+        for (place, octet) in token.as_chunks_mut::<3>().0.iter_mut().zip(character) {
             place[1] = DIGITS[usize::from(octet >> 4)];
             place[2] = DIGITS[usize::from(octet & 15)];
         }
@@ -171,12 +171,13 @@ pub(in super::super) fn encode_between(raw: &[u8], at: usize, text: &[u8]) -> Ve
     let (before, after) = raw.split_at(at);
     let line = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
     let mut writer = Writer { out: Vec::with_capacity(text.len() + text.len() / 4 + 8), column: before.len() - line };
-    match before[line..] {
-        // An unfinished soft line break at the very end of the body.
-        _ if after.is_empty() && before[line..].trim_ascii_end().ends_with(b"=") => writer.hard_break(),
-        // A lone "=" or "=4" must not take our first characters for its digits.
-        [.., b'='] | [.., b'=', _] => writer.soft_break(),
-        _ => {}
+    let tail = &before[line..];
+    if tail.trim_ascii_end().ends_with(b"=") {
+        // At the end of the body an unfinished soft line break; elsewhere a lone "=", which must not become one, nor an escape.
+        if after.is_empty() { writer.hard_break() } else { writer.soft_break() }
+    } else if matches!(tail, [.., b'=', _]) {
+        // A lone "=4" must not take our first character for its second digit.
+        writer.soft_break();
     }
     if writer.column >= MAXIMUM_LINE && !text.starts_with(b"\r\n") {
         writer.soft_break();

@@ -1,6 +1,7 @@
 //! Writes the text that is inserted: HTML in a neutral block that carries our mark, plain text with a blank line in front.
 
-use super::super::boundary::elements::OWN_MARK;
+use super::super::boundary::elements::{self, Class, OWN_MARK};
+use super::super::boundary::tokenizer::{Token, Tokenizer};
 use super::images::Images;
 use crate::signature::{Fragment, Placed};
 
@@ -26,6 +27,35 @@ pub(super) fn html(placed: &[&Placed], images: &Images) -> String {
         out.push_str("</div>");
     }
     out
+}
+
+/// Whether the HTML keeps to itself: it closes what it opens and nothing else, so that it cannot change the message around it. Elements
+/// whose end tag HTML lets out may stay open.
+pub(super) fn is_contained(html: &str) -> bool {
+    let mut open: Vec<&[u8]> = Vec::new();
+    for (_, token) in Tokenizer::new(html.as_bytes()) {
+        match token {
+            Token::Unfinished => return false,
+            Token::Start { name, .. } => match elements::class(name) {
+                Class::Root => return false,
+                Class::Void | Class::Break => {}
+                _ => open.push(name),
+            },
+            Token::End { name } => match open.iter().rposition(|other| other.eq_ignore_ascii_case(name)) {
+                Some(index) if open[index + 1..].iter().all(|other| may_stay_open(other)) => open.truncate(index),
+                Some(_) => return false,
+                None if may_stay_open(name) && !open.is_empty() || matches!(elements::class(name), Class::Break | Class::Paragraph) => {}
+                None => return false,
+            },
+            Token::Text(_) | Token::Hidden => {}
+        }
+    }
+    open.iter().all(|name| may_stay_open(name)) && open.last().is_none_or(|name| !elements::is_raw(name))
+}
+
+fn may_stay_open(name: &[u8]) -> bool {
+    let structure = [&b"tbody"[..], b"thead", b"tfoot", b"tr", b"colgroup"].iter().any(|wanted| name.eq_ignore_ascii_case(wanted));
+    structure || matches!(elements::class(name), Class::Paragraph | Class::ListItem | Class::Cell)
 }
 
 /// With CRLF line ends, and without the characters that mail cannot carry.
@@ -145,4 +175,39 @@ fn flowed_line(line: &str, out: &mut String) {
         out.push(' ');
     }
     out.push_str(line.trim_end_matches(' '));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fragment_closes_what_it_opens_and_nothing_else() {
+        for html in [
+            "",
+            "text",
+            "<p>a<p>b",
+            "<table><tr><td>a<td>b<tr></table>",
+            "<b>a<i>b</i></b><br><img src=x>",
+            "<!--[if mso]><td><![endif]-->x",
+            "<ul><li>a<li>b</ul>",
+        ] {
+            assert!(is_contained(html), "{html}");
+        }
+        for html in [
+            "</div>",
+            "<div>",
+            "<b>x",
+            "<b><i>x</b></i>",
+            "<!-- x",
+            "<style>",
+            "<a href=\"x>",
+            "</body>",
+            "<body>x</body>",
+            "<table></td></table></table>",
+            "</td>",
+        ] {
+            assert!(!is_contained(html), "{html}");
+        }
+    }
 }

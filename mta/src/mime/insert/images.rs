@@ -30,7 +30,8 @@ struct Image {
 
 impl Images {
     pub(super) fn new(placed: &[&Placed], marks: &Marks) -> Self {
-        let domain: String = marks.domain.chars().filter(|character| character.is_ascii_alphanumeric() || matches!(character, '.' | '-')).collect();
+        let domain: String =
+            marks.domain.chars().filter(|character| character.is_ascii_alphanumeric() || matches!(character, '.' | '-')).collect();
         let mut images: Vec<Image> = Vec::new();
         let used = placed.iter().filter(|placed| placed.fragment.html.is_some());
         for asset in used.flat_map(|placed| &placed.assets) {
@@ -84,7 +85,9 @@ impl Images {
 
     /// A boundary that `enclosed` does not contain.
     pub(super) fn boundary(&self, enclosed: &[u8]) -> Option<String> {
-        (0..BOUNDARY_TRIES).map(|number| format!("=_signet_{:016x}_{number}", self.marks.seed)).find(|boundary| memmem::find(enclosed, boundary.as_bytes()).is_none())
+        (0..BOUNDARY_TRIES)
+            .map(|number| format!("=_signet_{:016x}_{number}", self.marks.seed))
+            .find(|boundary| memmem::find(enclosed, boundary.as_bytes()).is_none())
     }
 }
 

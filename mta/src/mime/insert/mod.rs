@@ -6,6 +6,7 @@
 //! otherwise; Content-MD5 fields of edited parts; and, when the whole message is HTML and gets pictures, its own content fields,
 //! which move into the part that the HTML becomes. [`Edited::splices`] names every one.
 
+use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -50,12 +51,19 @@ pub struct Marks {
 }
 
 /// One change: `with` stands in the output where the input had `at`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Splice {
     /// Range of the received octets; empty for an insertion.
     pub at: Range<usize>,
     /// What stands there instead.
     pub with: Bytes,
+}
+
+/// Without the content: that goes into no log.
+impl fmt::Debug for Splice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Splice").field("at", &self.at).field("octets", &self.with.len()).finish()
+    }
 }
 
 impl Splice {
@@ -89,17 +97,25 @@ pub struct PlacementReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("message is not edited ({reason}): relay it unchanged")]
 pub struct Unedited {
-    /// Machine-readable: a [`Passed`](super::Passed) word, `already-signed`, `no-signature` or `no-matching-form`.
+    /// Machine-readable: a [`Passed`](super::Passed) word, `already-signed`, `no-signature`, `no-matching-form` or
+    /// `malformed-fragment`.
     pub reason: &'static str,
 }
 
 /// A message with signatures in it: slices of the received octets and additions, in order.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Edited {
     pub(super) header: Bytes,
     pub(super) body: Vec<Bytes>,
     pub(super) report: Vec<PlacementReport>,
     splices: Vec<Splice>,
+}
+
+/// Without the content: that goes into no log.
+impl fmt::Debug for Edited {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Edited").field("splices", &self.splices).field("report", &self.report).finish_non_exhaustive()
+    }
 }
 
 impl Edited {
@@ -139,9 +155,13 @@ pub fn insert(message: &Message, placed: &[Placed], marks: &Marks) -> Result<Edi
     if placed.is_empty() {
         return Err(Unedited { reason: "no-signature" });
     }
-    let wanted: Vec<&Placed> = placed.iter().filter(|placed| !analysis.contains(&placed.fragment, placed.placement == Placement::End)).collect();
+    let wanted: Vec<&Placed> =
+        placed.iter().filter(|placed| !analysis.contains(&placed.fragment, placed.placement == Placement::End)).collect();
     if wanted.is_empty() {
         return Err(Unedited { reason: "already-signed" });
+    }
+    if !wanted.iter().all(|placed| placed.fragment.html.as_deref().is_none_or(compose::is_contained)) {
+        return Err(Unedited { reason: "malformed-fragment" });
     }
     let images = images::Images::new(&wanted, marks);
     let mut changes = Changes::default();
@@ -150,7 +170,8 @@ pub fn insert(message: &Message, placed: &[Placed], marks: &Marks) -> Result<Edi
         for (index, segment) in body.segments.iter().enumerate() {
             let insertions = insertions(analysis, body, index, &wanted, &mut report);
             if !insertions.is_empty() {
-                part::edit(message, body.form, segment, &insertions, &images, &mut changes).map_err(|passed| Unedited { reason: passed.as_str() })?;
+                part::edit(message, body.form, segment, &insertions, &images, &mut changes)
+                    .map_err(|passed| Unedited { reason: passed.as_str() })?;
             }
         }
     }
@@ -168,7 +189,13 @@ fn has_form(fragment: &Fragment, form: Form) -> bool {
 }
 
 /// Which signatures go where in one body part.
-fn insertions<'a>(analysis: &Analysis, body: &super::analysis::Body, index: usize, wanted: &[&'a Placed], report: &mut Vec<PlacementReport>) -> Vec<Insertion<'a>> {
+fn insertions<'a>(
+    analysis: &Analysis,
+    body: &super::analysis::Body,
+    index: usize,
+    wanted: &[&'a Placed],
+    report: &mut Vec<PlacementReport>,
+) -> Vec<Insertion<'a>> {
     let segment = &body.segments[index];
     let mut insertions: Vec<Insertion<'a>> = Vec::new();
     for placed in wanted.iter().copied().filter(|placed| has_form(&placed.fragment, body.form)) {
@@ -180,7 +207,14 @@ fn insertions<'a>(analysis: &Analysis, body: &super::analysis::Body, index: usiz
             continue;
         }
         let (at, rule, confidence) = place(analysis.header_kind, segment, placed.placement);
-        report.push(PlacementReport { id: placed.id.clone(), part: segment.part, media_type: body.form.media_type(), placement: placed.placement, rule, confidence });
+        report.push(PlacementReport {
+            id: placed.id.clone(),
+            part: segment.part,
+            media_type: body.form.media_type(),
+            placement: placed.placement,
+            rule,
+            confidence,
+        });
         match insertions.iter_mut().find(|insertion| insertion.at == at) {
             Some(insertion) => insertion.placed.push(placed),
             None => insertions.push(Insertion { at, placed: vec![placed] }),

@@ -15,8 +15,15 @@ use super::{Changes, Insertion, Splice};
 const BASE64_SHARE: usize = 25;
 
 /// Content fields that describe the HTML, and so move with it when it becomes a part of the message.
-const MOVED: [&str; 7] =
-    ["content-type", "content-transfer-encoding", "content-id", "content-description", "content-disposition", "content-location", "content-base"];
+const MOVED: [&str; 7] = [
+    "content-type",
+    "content-transfer-encoding",
+    "content-id",
+    "content-description",
+    "content-disposition",
+    "content-location",
+    "content-base",
+];
 
 /// How the header section of the edited part changes.
 #[derive(Debug, Default)]
@@ -26,7 +33,14 @@ struct Header {
 }
 
 /// Adds the changes that put `insertions` into a body part.
-pub(super) fn edit(message: &Message, form: Form, segment: &Segment, insertions: &[Insertion<'_>], images: &Images, changes: &mut Changes) -> Result<(), Passed> {
+pub(super) fn edit(
+    message: &Message,
+    form: Form,
+    segment: &Segment,
+    insertions: &[Insertion<'_>],
+    images: &Images,
+    changes: &mut Changes,
+) -> Result<(), Passed> {
     let content = message.content();
     let index = segment.part;
     let part = &message.structure.parts[index];
@@ -124,7 +138,10 @@ fn kept(content: &[u8], part: &Part, form: Form, text: &Text, texts: &[(usize, S
         Transfer::Unknown => None,
         Transfer::SevenBit | Transfer::EightBit | Transfer::Binary => {
             let seven = part.transfer == Transfer::SevenBit && raw.is_ascii();
-            octets.iter().map(|(at, inserted)| identity(raw, *at, inserted, form, seven).map(|with| Splice::insert(part.body + at, with))).collect()
+            octets
+                .iter()
+                .map(|(at, inserted)| identity(raw, *at, inserted, form, seven).map(|with| Splice::insert(part.body + at, with)))
+                .collect()
         }
     }
 }

@@ -39,7 +39,8 @@ fn outlook_desktop() {
 
 #[test]
 fn outlook_desktop_new_message() {
-    let output = edit(&html_mail("", "<html><body lang=EN-US><div class=WordSection1><p class=MsoNormal>Hi<o:p></o:p></p></div></body></html>\n"));
+    let output =
+        edit(&html_mail("", "<html><body lang=EN-US><div class=WordSection1><p class=MsoNormal>Hi<o:p></o:p></p></div></body></html>\n"));
     insta::assert_snapshot!(brief(output.split_once("\n\n").unwrap().1), @r#"
 <html><body lang=EN-US><div class=WordSection1><p class=MsoNormal>Hi<o:p></o:p></p>[SIGNATURE]</div></body></html>
 "#);
@@ -56,9 +57,13 @@ fn gmail() {
 
 #[test]
 fn gmail_forward_with_quotes_inside() {
-    let message = message(&html_mail("", concat!(
-        "<div dir=\"ltr\">See below</div><div class=\"gmail_quote\"><div class=\"gmail_attr\">---------- Forwarded message ---------<br>From: Bob<br></div>",
-        "one<blockquote>two</blockquote>three</div>\n")));
+    let message = message(&html_mail(
+        "",
+        concat!(
+            "<div dir=\"ltr\">See below</div><div class=\"gmail_quote\"><div class=\"gmail_attr\">---------- Forwarded message ---------<br>From: Bob<br></div>",
+            "one<blockquote>two</blockquote>three</div>\n"
+        ),
+    ));
     let edited = insert(&message, &[placed()], &marks()).unwrap();
     assert_eq!((edited.report()[0].rule, message.kind()), ("gmail", Kind::Forward));
 }
@@ -67,7 +72,8 @@ fn gmail_forward_with_quotes_inside() {
 fn gmail_answers_between_the_quotes() {
     let output = html_reply(concat!(
         "<div class=\"gmail_quote\"><div class=\"gmail_attr\">On Mon, 1 Jan 2024 Bob wrote:<br></div><blockquote class=\"gmail_quote\">q1</blockquote>",
-        "<div>answer</div><blockquote class=\"gmail_quote\">q2</blockquote></div>\n"));
+        "<div>answer</div><blockquote class=\"gmail_quote\">q2</blockquote></div>\n"
+    ));
     assert!(output.ends_with("</div>\n[SIGNATURE]"), "{output}");
 }
 

@@ -6,7 +6,8 @@ use super::*;
 
 fn exercise(content: Vec<u8>) {
     let message = Message::parse(Bytes::from(content));
-    let _ = (message.kind(), message.format(), message.subject(), message.attachments(), message.already_signed(), message.authored_text(50));
+    let _ =
+        (message.kind(), message.format(), message.subject(), message.attachments(), message.already_signed(), message.authored_text(50));
     for index in 0..message.part_count().min(20) {
         let _ = (message.part_info(index), message.read_part(index, 1, 10));
     }
@@ -24,17 +25,63 @@ fn exercise(content: Vec<u8>) {
 
 fn body() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
-        "Hi", "\r\n", "> q\r\n", "On 1 Jan 2024, Bob wrote:\r\n", "<p>", "</p>", "<div id=appendonsend>", "<blockquote type=cite>", "</blockquote>", "<!--", "-->", "</body>", "=", "=20",
-        "=\r\n", "<table><tr><td>", "</table>", "-- \r\n", "ä", "&nbsp;", "From: x\r\n", "Sent: y\r\n", "-----Original Message-----\r\n", "<hr>", "SGVs", "bG8=", "<title>", "--b\r\n",
+        "Hi",
+        "\r\n",
+        "> q\r\n",
+        "On 1 Jan 2024, Bob wrote:\r\n",
+        "<p>",
+        "</p>",
+        "<div id=appendonsend>",
+        "<blockquote type=cite>",
+        "</blockquote>",
+        "<!--",
+        "-->",
+        "</body>",
+        "=",
+        "=20",
+        "=\r\n",
+        "<table><tr><td>",
+        "</table>",
+        "-- \r\n",
+        "ä",
+        "&nbsp;",
+        "From: x\r\n",
+        "Sent: y\r\n",
+        "-----Original Message-----\r\n",
+        "<hr>",
+        "SGVs",
+        "bG8=",
+        "<title>",
+        "--b\r\n",
     ]);
     prop::collection::vec(pieces, 0..14).prop_map(|pieces| pieces.concat())
 }
 
 fn leaf() -> impl Strategy<Value = String> {
-    let kind = prop::sample::select(vec!["text/plain", "text/html", "image/png", "text/plain; format=flowed", "message/rfc822", "application/pdf; name=x"]);
-    let charset = prop::sample::select(vec!["", "; charset=utf-8", "; charset=iso-8859-1", "; charset=utf-16", "; charset=iso-2022-jp", "; charset=\"us-ascii\""]);
-    let encoding = prop::sample::select(vec!["", "Content-Transfer-Encoding: quoted-printable\r\n", "Content-Transfer-Encoding: base64\r\n", "Content-Transfer-Encoding: 8bit\r\n"]);
-    (kind, charset, encoding, body()).prop_map(|(kind, charset, encoding, body)| format!("Content-Type: {kind}{charset}\r\n{encoding}\r\n{body}"))
+    let kind = prop::sample::select(vec![
+        "text/plain",
+        "text/html",
+        "image/png",
+        "text/plain; format=flowed",
+        "message/rfc822",
+        "application/pdf; name=x",
+    ]);
+    let charset = prop::sample::select(vec![
+        "",
+        "; charset=utf-8",
+        "; charset=iso-8859-1",
+        "; charset=utf-16",
+        "; charset=iso-2022-jp",
+        "; charset=\"us-ascii\"",
+    ]);
+    let encoding = prop::sample::select(vec![
+        "",
+        "Content-Transfer-Encoding: quoted-printable\r\n",
+        "Content-Transfer-Encoding: base64\r\n",
+        "Content-Transfer-Encoding: 8bit\r\n",
+    ]);
+    (kind, charset, encoding, body())
+        .prop_map(|(kind, charset, encoding, body)| format!("Content-Type: {kind}{charset}\r\n{encoding}\r\n{body}"))
 }
 
 fn tree() -> impl Strategy<Value = String> {

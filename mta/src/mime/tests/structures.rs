@@ -98,7 +98,12 @@ fn related_root_is_the_body() {
 
 #[test]
 fn other_texts_are_left_alone() {
-    let parts = [leaf("text/plain", "Hi"), leaf("text/x-amp-html", "<html></html>"), leaf("text/watch-html", "<b>Hi"), leaf("text/html", HTML_BODY)];
+    let parts = [
+        leaf("text/plain", "Hi"),
+        leaf("text/x-amp-html", "<html></html>"),
+        leaf("text/watch-html", "<b>Hi"),
+        leaf("text/html", HTML_BODY),
+    ];
     let output = edit(&mail(&multipart("alternative", "b", &parts)));
     assert!(output.contains("text/x-amp-html\n\n<html></html>\n--b") && output.contains("<b>Hi\n--b"), "{output}");
 }
@@ -167,13 +172,24 @@ bm90IHJlYWxseSBhIHBpY3R1cmU=
 #[test]
 fn images_join_an_existing_related() {
     let image = "Content-Type: image/png\nContent-ID: <i@x>\n\nx".to_owned();
-    let inside = multipart("alternative", "b", &[leaf("text/plain", "Hi"), multipart("related; type=\"text/html\"", "c", &[leaf("text/html", HTML_BODY), image.clone()])]);
-    let outside = multipart("related; type=\"multipart/alternative\"", "c", &[multipart("alternative", "b", &[leaf("text/plain", "Hi"), leaf("text/html", HTML_BODY)]), image]);
+    let inside = multipart(
+        "alternative",
+        "b",
+        &[leaf("text/plain", "Hi"), multipart("related; type=\"text/html\"", "c", &[leaf("text/html", HTML_BODY), image.clone()])],
+    );
+    let outside = multipart(
+        "related; type=\"multipart/alternative\"",
+        "c",
+        &[multipart("alternative", "b", &[leaf("text/plain", "Hi"), leaf("text/html", HTML_BODY)]), image],
+    );
     for text in [mail(&inside), mail(&outside)] {
         let output = edit_with(&text, &[with_image()]);
         assert_eq!(output.matches("multipart/related").count(), 1);
         assert!(output.contains("\n\nx\n--c\nContent-Type: image/png; name=\"logo.png\"\n"), "{output}");
-        assert!(output.contains("src=\"cid:logo.png.0000000000000007@acme.example\"") && output.contains("Content-ID: <logo.png.0000000000000007@acme.example>"));
+        assert!(
+            output.contains("src=\"cid:logo.png.0000000000000007@acme.example\"")
+                && output.contains("Content-ID: <logo.png.0000000000000007@acme.example>")
+        );
     }
 }
 
@@ -208,7 +224,11 @@ fn charsets_hold_the_text_or_the_part_becomes_utf_8() {
     }
     let utf_16: Vec<u8> = "<p>x</p>".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let out = run(mail("text/html; charset=utf-16le", "base64", &encoding::base64::encode(&utf_16)));
-    assert!(memchr::memmem::find(&out, b"charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<p>x</p><div").is_some(), "{}", String::from_utf8_lossy(&out));
+    assert!(
+        memchr::memmem::find(&out, b"charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n<p>x</p><div").is_some(),
+        "{}",
+        String::from_utf8_lossy(&out)
+    );
 }
 
 #[test]
@@ -260,7 +280,10 @@ fn html_ends_are_found_where_they_are() {
         ("<body>x</html>", "<body>x[SIGNATURE]</html>"),
         ("<body>x<!-- </body> --></body>", "<body>x<!-- </body> -->[SIGNATURE]</body>"),
         ("<body>x<script>'</body>'</script></body>", "<body>x<script>'</body>'</script>[SIGNATURE]</body>"),
-        ("<head><title></body></title><style></body></style></head><body>x</body>", "<head><title></body></title><style></body></style></head><body>x[SIGNATURE]</body>"),
+        (
+            "<head><title></body></title><style></body></style></head><body>x</body>",
+            "<head><title></body></title><style></body></style></head><body>x[SIGNATURE]</body>",
+        ),
         ("<body><a title=\"</body>\">x</a></body>", "<body><a title=\"</body>\">x</a>[SIGNATURE]</body>"),
         ("<body><textarea></body></textarea>x</body>", "<body><textarea></body></textarea>x[SIGNATURE]</body>"),
         ("<body>x<!-- never closed </body>", "<body>x[SIGNATURE]<!-- never closed </body>"),
@@ -269,7 +292,12 @@ fn html_ends_are_found_where_they_are() {
         ("<BODY>x</BODY >", "<BODY>x[SIGNATURE]</BODY >"),
     ] {
         let output = edit(&mail(&leaf("text/html", html)));
-        assert_eq!(brief(output.split_once("\n\n").unwrap().1), format!("{expected}\n").replace("[SIGNATURE]\n", if expected.ends_with("[SIGNATURE]") { "\n[SIGNATURE]" } else { "[SIGNATURE]\n" }), "{html}");
+        assert_eq!(
+            brief(output.split_once("\n\n").unwrap().1),
+            format!("{expected}\n")
+                .replace("[SIGNATURE]\n", if expected.ends_with("[SIGNATURE]") { "\n[SIGNATURE]" } else { "[SIGNATURE]\n" }),
+            "{html}"
+        );
     }
 }
 
@@ -282,7 +310,8 @@ fn open_elements_at_the_end_lower_the_confidence() {
 #[test]
 fn several_signatures_keep_their_order_and_places() {
     let second = Placed { id: "legal".to_owned(), placement: Placement::End, ..with_text("<p>Legal notice text</p>", "Legal notice text") };
-    let output = edit_with(&format!("In-Reply-To: <x>\n{}", mail(&leaf("text/plain", "Hi\n\nOn 1 Jan 2024, Bob wrote:\n> q"))), &[placed(), second]);
+    let output =
+        edit_with(&format!("In-Reply-To: <x>\n{}", mail(&leaf("text/plain", "Hi\n\nOn 1 Jan 2024, Bob wrote:\n> q"))), &[placed(), second]);
     assert!(output.ends_with("Hi\n\nAda King\nACME Engines\n\nOn 1 Jan 2024, Bob wrote:\n> q\n\nLegal notice text\n"), "{output}");
 }
 
@@ -312,7 +341,8 @@ fn marks_count_in_the_authored_zone_only() {
 
 #[test]
 fn facts_about_the_message() {
-    let text = "Subject: =?utf-8?q?Z=C3=BCrich?=\n again\nX-Tag: one\nx-tag: two\nIn-Reply-To: <x>\n\nHello\n\nOn 1 Jan 2024, Bob wrote:\n> q\n";
+    let text =
+        "Subject: =?utf-8?q?Z=C3=BCrich?=\n again\nX-Tag: one\nx-tag: two\nIn-Reply-To: <x>\n\nHello\n\nOn 1 Jan 2024, Bob wrote:\n> q\n";
     let message = message(text);
     assert_eq!(message.subject(), "Zürich again");
     assert_eq!(message.headers("X-TAG"), ["one", "two"]);
@@ -326,9 +356,16 @@ fn facts_about_the_message() {
 fn parts_are_read_in_windows() {
     let data: Vec<u8> = (0..5_000u32).map(|number| (number % 251) as u8).collect();
     let encoded = String::from_utf8(encoding::base64::encode(&data)).unwrap();
-    let text = mail(&multipart("mixed", "b", &[leaf("text/plain", "x"), format!("Content-Type: application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64\n\n{encoded}")]));
+    let text = mail(&multipart(
+        "mixed",
+        "b",
+        &[leaf("text/plain", "x"), format!("Content-Type: application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64\n\n{encoded}")],
+    ));
     let message = message(&text);
-    assert_eq!(message.part_info(1), Some(PartInfo { media_type: "application/pdf".to_owned(), name: Some("a.pdf".to_owned()), size: 5_000, attachment: true }));
+    assert_eq!(
+        message.part_info(1),
+        Some(PartInfo { media_type: "application/pdf".to_owned(), name: Some("a.pdf".to_owned()), size: 5_000, attachment: true })
+    );
     for (offset, length) in [(0, 10), (1, 1), (56, 3), (57, 100), (4_990, 100), (5_000, 1), (9_999, 1)] {
         let expected = &data[offset.min(5_000)..(offset + length).min(5_000)];
         assert_eq!(message.read_part(1, offset as u64, length), expected, "{offset}");

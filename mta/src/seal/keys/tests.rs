@@ -1,5 +1,5 @@
 use super::{Key, KeyError};
-use crate::verify::testing::{TestFile, ed25519_pem, rsa_pem};
+use crate::verify::tests::support::{TestFile, ed25519_pem, rsa_pem};
 
 /// Far too short to sign anything; only its length is looked at.
 const RSA_1024: &str = "-----BEGIN PRIVATE KEY-----\n\

@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Hops, hops, received};
 use crate::message::Peer;
-use crate::verify::testing::accepted;
+use crate::verify::tests::support::accepted;
 
 fn text(change: impl FnOnce(&mut Peer), only: bool) -> String {
     let mut message = accepted("out.contoso.example", "ann@contoso.example", &["bob@elsewhere.example"], "From: x\r\n\r\n");

@@ -72,6 +72,7 @@ pub(super) struct Conversation {
     reservation: Option<Reservation>,
     receipt: Option<Receipt>,
     content_since: Instant,
+    receiving: bool,
 }
 
 impl Conversation {
@@ -101,6 +102,7 @@ impl Conversation {
             reservation: None,
             receipt: None,
             content_since: Instant::now(),
+            receiving: false,
         }
     }
 
@@ -127,7 +129,10 @@ impl Conversation {
             // The peer may have closed first; there is nobody left to tell.
             timeout(self.terms.timeouts.write, self.stream.shutdown()).await.ok();
         }
-        tracing::debug!(event = "connection.end", peer = %self.address, reason = ?end, "a connection ended");
+        match end {
+            End::Failed(error) => tracing::info!(event = "connection.failed", peer = %self.address, %error, "a connection broke"),
+            end => tracing::debug!(event = "connection.end", peer = %self.address, reason = ?end, "a connection ended"),
+        }
     }
 
     async fn dialogue(&mut self, drain: &mut watch::Receiver<bool>) -> Result<(), End> {
@@ -279,6 +284,7 @@ impl Conversation {
         let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
         let handshake = server.accept(plain, SystemTime::now());
         let (stream, tls) = timeout(self.terms.timeouts.handshake, handshake).await.map_err(|_| End::Timeout)?.map_err(|error| {
+            self.shared.metrics.handshake_failed();
             tracing::info!(event = "tls.handshake-failed", %error, peer = %self.address, "a TLS handshake failed");
             End::Gone
         })?;
@@ -325,7 +331,12 @@ impl Conversation {
     /// Waits for more octets from the peer.
     async fn read(&mut self, drain: &mut watch::Receiver<bool>) -> Result<(), End> {
         let idle = !self.session.in_transaction();
-        let limit = if self.session.receives_content() {
+        let receiving = self.session.receives_content();
+        if receiving && !self.receiving {
+            self.content_since = Instant::now();
+        }
+        self.receiving = receiving;
+        let limit = if receiving {
             let rest = self.terms.timeouts.message.saturating_sub(self.content_since.elapsed());
             self.terms.timeouts.content.min(rest)
         } else {

@@ -3,7 +3,8 @@
 use signet_plugin_sdk::select::{CopyPlan, Decision, Summary, sign};
 use signet_plugin_sdk::{Description, Diagnostic, Facts, File, Message, PluginError, RecipientClass, Selector};
 
-struct ByDomain;
+/// The plugin. It needs no state.
+pub struct ByDomain;
 
 impl Selector for ByDomain {
     fn configure(_: &[File]) -> Result<(Self, Summary), Vec<Diagnostic>> {

@@ -22,11 +22,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
 
-use super::{DnsSettings, Policy, Resolver, Unaligned};
 use crate::address::{ForwardPath, ReversePath};
 use crate::message::{Accepted, Envelope, MailParameters, Peer, Recipient, Tls};
 use crate::seal::Key;
 use crate::tenant::{Proof, Registry, Tenant, TenantId};
+use crate::verify::{DnsSettings, Policy, Resolver, Unaligned};
 
 /// Answers over UDP from `records`; what is longer than 1,232 octets is truncated and has to be fetched over TCP.
 pub(crate) struct Zone {
@@ -202,8 +202,7 @@ pub(crate) fn accepted(helo: &str, reverse_path: &str, recipients: &[&str], cont
     };
     let permit = registry().permit(&peer).unwrap();
     let mut paths = recipients.iter().map(|path| Recipient { path: ForwardPath::parse(path).unwrap(), notify: None, orcpt: None });
-    let mut envelope =
-        Envelope::new(permit, ReversePath::parse(reverse_path).unwrap(), MailParameters::default(), paths.next().unwrap());
+    let mut envelope = Envelope::new(permit, ReversePath::parse(reverse_path).unwrap(), MailParameters::default(), paths.next().unwrap());
     paths.for_each(|recipient| envelope.add(recipient));
     Accepted { id: "m1".into(), peer: Arc::new(peer), envelope: Arc::new(envelope), content: content.into(), received: SystemTime::now() }
 }

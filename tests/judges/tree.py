@@ -1,0 +1,239 @@
+"""Python's email parser compares messages before and after Signet, which it knows nothing about but the names below.
+
+Usage: tree.py MARK DOMAIN FOLDER   NAME.in is what was sent, NAME.out what arrived; MARK is a word of every signature; DOMAIN ends our Content-IDs.
+Prints one JSON object a message: {"name", "how": [...], "parts": n, "added": n, "problems": [...]}. `how` says what was found: "unchanged" (below our
+fields on top), "inserted" (octets were added, every octet of the input is there in order), "base64" (the decoded body only gained text),
+"recoded" (the same, but charset or transfer encoding changed), "wrapped" (content fields moved down into a multipart/related).
+"""
+
+import email
+import json
+import os
+import re
+import sys
+
+OURS = {
+    "received", "authentication-results", "arc-seal", "arc-message-signature", "arc-authentication-results", "dkim-signature", "x-signet-loop",
+}
+CONTENT = {
+    "content-type", "content-transfer-encoding", "content-id", "content-description", "content-disposition", "content-location", "content-base",
+}
+# So many octets in a row say where the input goes on behind an addition; fewer where the next addition follows sooner.
+WINDOWS = (64, 32, 16, 8, 4, 2)
+# Guesses where it goes on, before a message counts as not contained.
+GUESSES = 20000
+
+
+def additions(old: bytes, new: bytes) -> list[bytes] | None:
+    """What `new` has more than `old`, which must be in it octet for octet and in order; None when it is not."""
+    found, i, j = [], 0, 0
+    choices = []  # where a guess was made: input offset, output offset, place of the next guess, additions so far, window
+    for _ in range(GUESSES):
+        step = common(old, i, new, j)
+        i, j = i + step, j + step
+        if i == len(old):
+            return found + ([new[j:]] if j < len(new) else [])
+        for window in WINDOWS:
+            k = new.find(old[i : i + window], j + 1)
+            if k >= 0:
+                break
+        while k < 0 and choices:
+            i, j, start, count, window = choices.pop()
+            found = found[:count]
+            k = new.find(old[i : i + window], start)
+        if k < 0:
+            return None
+        choices.append((i, j, k + 1, len(found), window))
+        found.append(new[j:k])
+        j = k
+    return None
+
+
+def common(old: bytes, i: int, new: bytes, j: int) -> int:
+    length = min(len(old) - i, len(new) - j)
+    if old[i : i + length] == new[j : j + length]:
+        return length
+    low, high = 0, length
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if old[i : i + middle] == new[j : j + middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def split_top(content: bytes) -> tuple[list[str], bytes]:
+    """Our fields on top: their names, and the rest. Received ends the search only when it is not the first."""
+    names, at = [], 0
+    field = re.compile(rb"([!-9;-~]+)[ \t]*:.*(?:\r\n[ \t].*)*\r\n")
+    while match := field.match(content, at):
+        name = match.group(1).decode().lower()
+        if name not in OURS or (name == "received" and names):
+            break
+        names.append(name)
+        at = match.end()
+    return names, content[at:]
+
+
+class Comparison:
+    def __init__(self, mark: bytes, domain: str):
+        self.mark = mark
+        self.image = re.compile(r"<[\w.-]+\.[0-9a-f]{16}@" + re.escape(domain) + r">")
+        self.problems, self.how = [], set()
+        self.parts = self.added = 0
+        self.texts = []
+
+    def whole(self, old: bytes, out: bytes) -> None:
+        self.before, new = self.without_ours(old, out)
+        if new == self.before:
+            self.how.add("unchanged")
+            return
+        found = additions(self.before, new)
+        if found is not None:
+            self.how.add("inserted")
+        self.node(email.message_from_bytes(self.before), email.message_from_bytes(new), "root")
+        if not any(self.mark in text for text in self.texts):
+            self.problems.append("nothing that was added carries the mark")
+        if found is None and not self.how & {"base64", "recoded", "wrapped"}:
+            self.problems.append("octets of the input are missing")
+
+    def without_ours(self, old: bytes, out: bytes) -> tuple[bytes, bytes]:
+        names, rest = split_top(out)
+        # The input may begin with fields of the same names.
+        theirs, _ = split_top(old)
+        tail = out[len(out) - len(rest) :]
+        if theirs:
+            first = old.split(b"\r\n", 1)[0]
+            at = out.find(b"\r\n" + first + b"\r\n")
+            if at < 0:
+                self.problems.append("the first field of the input is not there")
+                return old, tail
+            tail = out[at + 2 :]
+            names, _ = split_top(out[: at + 2])
+        if names[:2] != ["received", "authentication-results"]:
+            self.problems.append(f"on top are {names}")
+        return old, tail
+
+    def node(self, old, new, where: str) -> None:
+        self.parts += 1
+        wrapped = new.get_content_type() == "multipart/related" and (new.get_boundary() or "").startswith("=_signet_")
+        if wrapped:
+            new = self.unwrap(old, new, where)
+            if new is None:
+                return
+        elif old.is_multipart() and new.is_multipart():
+            self.headers(self.fields(old), self.fields(new), old, new, where)
+        if old.is_multipart() != new.is_multipart() or old.get_content_type() != new.get_content_type():
+            self.problems.append(f"{where}: {old.get_content_type()} became {new.get_content_type()}")
+            return
+        if not old.is_multipart():
+            self.leaf(old, new, where)
+            return
+        for what in ("preamble", "epilogue"):
+            if getattr(old, what) != getattr(new, what):
+                self.problems.append(f"{where}: the {what} changed")
+        children = [child for child in new.get_payload() if not self.is_image(child)]
+        self.added += len(new.get_payload()) - len(children)
+        if len(children) != len(old.get_payload()):
+            self.problems.append(f"{where}: {len(old.get_payload())} parts became {len(children)}")
+            return
+        for index, (before, after) in enumerate(zip(old.get_payload(), children)):
+            self.node(before, after, f"{where}.{index}")
+
+    def unwrap(self, old, new, where: str):
+        """The part that our multipart/related was put around."""
+        children = new.get_payload()
+        if not new.is_multipart() or not all(self.is_image(child) for child in children[1:]):
+            self.problems.append(f"{where}: something else than images stands in our multipart/related")
+            return None
+        self.added += len(children)
+        inner = children[0]
+        if where == "root":
+            self.how.add("wrapped")
+            kept = [(name, value) for name, value in self.fields(old) if name.lower() not in CONTENT]
+            outer = [(name, value) for name, value in self.fields(new) if name.lower() not in CONTENT]
+            if "MIME-Version" not in old and outer and outer[-1] == ("MIME-Version", "1.0"):
+                outer.pop()
+            self.headers(kept, outer, old, new, where)
+            moved = [(name, value) for name, value in self.fields(old) if name.lower() in CONTENT]
+            self.headers(moved, self.fields(inner), old, inner, where)
+        elif new.keys() != ["Content-Type"]:
+            self.problems.append(f"{where}: our multipart/related has fields {new.keys()}")
+        return inner
+
+    @staticmethod
+    def fields(node) -> list:
+        return [(name, str(value)) for name, value in node._headers]
+
+    def headers(self, old: list, new: list, before, after, where: str) -> None:
+        """Equal and in order, but for the fields that say how an edited text is written."""
+        if old == new:
+            return
+        free = {"content-type", "content-transfer-encoding", "content-md5"}
+        strict = lambda fields: [field for field in fields if field[0].lower() not in free]
+        added = [field for field in strict(new) if field not in strict(old)]
+        if added == [("MIME-Version", "1.0")] and "MIME-Version" not in before:
+            new = [field for field in new if field != added[0]]
+        if strict(old) != strict(new) or not before.get_content_type().startswith("text/"):
+            self.problems.append(f"{where}: header fields changed")
+        self.how.add("recoded")
+
+    def is_image(self, node) -> bool:
+        return bool(self.image.fullmatch(str(node.get("Content-ID", "")).strip()))
+
+    def leaf(self, old, new, where: str) -> None:
+        raw_old, raw_new = octets(old), octets(new)
+        if "wrapped" not in self.how or where != "root":
+            self.headers(self.fields(old), self.fields(new), old, new, where)
+        if raw_old == raw_new:
+            return
+        if old.get_content_maintype() != "text" or old.get_content_disposition() == "attachment":
+            self.problems.append(f"{where}: {old.get_content_type()} changed")
+            return
+        found = additions(raw_old, raw_new)
+        decoded = lambda node: node.get_payload(decode=True)
+        if found is None or decoded(old) != raw_old:
+            found = additions(decoded(old), decoded(new))
+            if found is not None and additions(raw_old, raw_new) is None:
+                self.how.add("base64")
+        if found is None:
+            found = additions(text(old).encode(), text(new).encode())
+            self.how.add("recoded")
+        if found is None:
+            self.problems.append(f"{where}: the text did not only gain")
+        else:
+            self.texts.append(b"".join(found))
+
+
+def octets(leaf) -> bytes:
+    """As they stand in the message; get_payload() would apply the charset."""
+    return leaf._payload.encode("ascii", "surrogateescape") if isinstance(leaf._payload, str) else b""
+
+
+def text(node) -> str:
+    """Decoded; where no charset is named or it is not true, as browsers and mail clients read it."""
+    content = node.get_payload(decode=True)
+    for charset in (node.get_content_charset() or "ascii", "utf-8"):
+        try:
+            return content.decode(charset)
+        except (LookupError, UnicodeDecodeError):
+            pass
+    return content.decode("cp1252", "replace")
+
+
+def main() -> None:
+    mark, domain, folder = sys.argv[1].encode(), sys.argv[2], sys.argv[3]
+    for name in sorted(name[:-3] for name in os.listdir(folder) if name.endswith(".in")):
+        read = lambda suffix: open(os.path.join(folder, name + suffix), "rb").read()
+        comparison = Comparison(mark, domain)
+        try:
+            comparison.whole(read(".in"), read(".out"))
+        except Exception as error:  # a judge that cannot judge must be heard
+            comparison.problems.append(f"the judge failed: {error!r}")
+        print(json.dumps({
+            "name": name, "how": sorted(comparison.how), "parts": comparison.parts, "added": comparison.added, "problems": comparison.problems,
+        }))
+
+
+main()
