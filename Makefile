@@ -7,7 +7,7 @@ VENV := target/judges
 FUZZ_SECONDS ?= 60
 
 demo: setup ## Start Signet with stand-ins for Microsoft's hosts, send the demo mail, print what happened.
-	$(CARGO) run --release --locked --bin signet -- demo --output target/demo
+	$(CARGO) run --locked --bin signet -- demo --output target/demo
 
 test: setup judges ## All tests, with the foreign judges.
 	SIGNET_JUDGES=$(CURDIR)/$(VENV) $(CARGO) test --locked --workspace

@@ -2,5 +2,10 @@
 //!
 //! [`harness`] starts Signet in this process with stand-ins around it; `process` runs the real binary.
 
+mod corpus;
+mod foreign_clients;
 mod harness;
-mod smoke;
+mod judges;
+mod secure;
+mod wire;
+mod spf_suite;

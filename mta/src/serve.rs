@@ -44,7 +44,7 @@ pub enum StartError {
         /// Which listener.
         address: SocketAddr,
         /// Why.
-        error: TlsError,
+        error: Box<TlsError>,
     },
     /// The ledger's database.
     #[error(transparent)]
@@ -231,7 +231,7 @@ fn listener(configured: &crate::config::Listener, number: usize, now: SystemTime
     };
     let address = configured.address;
     let load = |settings: &crate::tls::ServerTlsSettings| ServerTls::load(settings.clone(), now);
-    let tls = configured.tls.settings().map(load).transpose().map_err(|error| StartError::Tls { address, error })?;
+    let tls = configured.tls.settings().map(load).transpose().map_err(|error| StartError::Tls { address, error: Box::new(error) })?;
     Ok(Listener { address, mode, tls, proxy_networks: configured.proxy_networks.clone(), number })
 }
 

@@ -170,7 +170,7 @@ pub enum ServiceError {
         /// `selector` or `renderer`.
         plugin: &'static str,
         /// Why.
-        error: LoadError,
+        error: Box<LoadError>,
     },
     /// A rule chooses what no template renders.
     #[error("tenant {tenant}: the rules choose signature {signature:?}, which the templates do not define; they define {defined}")]
@@ -188,7 +188,7 @@ pub enum ServiceError {
         /// Whose.
         tenant: String,
         /// Why.
-        error: seal::SealError,
+        error: Box<seal::SealError>,
     },
     /// The tenant's client certificate.
     #[error("tenant {tenant}: {error}")]
@@ -196,7 +196,7 @@ pub enum ServiceError {
         /// Whose.
         tenant: String,
         /// Why.
-        error: TlsError,
+        error: Box<TlsError>,
     },
     /// Logins.
     #[error("logins: {0}")]
@@ -280,8 +280,8 @@ fn site(
     if let Some(signature) = selector.summary().signatures.iter().find(|id| !defined.contains(id)) {
         return Err(ServiceError::UnknownSignature { tenant: id, signature: signature.clone(), defined: format!("{defined:?}") });
     }
-    let seal = config.seal(configured).map_err(|error| ServiceError::Seal { tenant: id.clone(), error })?;
-    let route = config.route(configured, now).map_err(|error| ServiceError::Tls { tenant: id, error })?;
+    let seal = config.seal(configured).map_err(|error| ServiceError::Seal { tenant: id.clone(), error: Box::new(error) })?;
+    let route = config.route(configured, now).map_err(|error| ServiceError::Tls { tenant: id, error: Box::new(error) })?;
     Ok(Site {
         policy: config.policy(configured),
         faults: configured.fault,
@@ -303,7 +303,7 @@ fn load_selector(configured: &config::Tenant, engine: &Engine, limits: &Limits) 
     Selector::load(engine, wasm, &configured.rule_files(), limits).map_err(|error| ServiceError::Plugin {
         tenant: configured.id.clone(),
         plugin: "selector",
-        error,
+        error: Box::new(error),
     })
 }
 
@@ -312,7 +312,7 @@ fn load_renderer(configured: &config::Tenant, engine: &Engine, limits: &Limits) 
     Renderer::load(engine, wasm, &configured.template_files(), configured.assets.clone(), limits).map_err(|error| ServiceError::Plugin {
         tenant: configured.id.clone(),
         plugin: "renderer",
-        error,
+        error: Box::new(error),
     })
 }
 

@@ -13,49 +13,49 @@ use tokio_rustls::TlsConnector;
 
 use super::{PATIENCE, authority};
 
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// A whole reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    pub code: u16,
+pub(crate) struct Reply {
+    pub(crate) code: u16,
     /// Each line without code and separator.
-    pub lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
 }
 
 impl Reply {
     /// Code and first line.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!("{} {}", self.code, self.lines[0])
     }
 
     /// Fails unless the reply begins with this, for example `550 5.7.1`.
     #[track_caller]
-    pub fn is(&self, start: &str) -> &Self {
+    pub(crate) fn is(&self, start: &str) -> &Self {
         assert!(self.text().starts_with(start), "expected {start}, got {self:?}");
         self
     }
 
-    pub fn positive(&self) -> bool {
+    pub(crate) fn positive(&self) -> bool {
         (200..400).contains(&self.code)
     }
 }
 
 /// The TLS settings of a client that trusts our authority and shows a certificate for `names`, if there are any.
-pub fn tls(names: &[&str]) -> Arc<ClientConfig> {
+pub(crate) fn tls(names: &[&str]) -> Arc<ClientConfig> {
     let identity = (!names.is_empty()).then(|| authority().issue(names).expect("a certificate"));
     authority().client(identity.as_ref()).expect("the settings are good")
 }
 
 /// One connection.
-pub struct Client {
+pub(crate) struct Client {
     stream: BufReader<Box<dyn Stream>>,
 }
 
 impl Client {
     /// Connects and does nothing else.
-    pub async fn raw(address: SocketAddr) -> Self {
+    pub(crate) async fn raw(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("somebody listens");
         stream.set_nodelay(true).expect("the socket is open");
         Self::over(Box::new(stream))
@@ -66,33 +66,33 @@ impl Client {
     }
 
     /// Connects and reads the greeting.
-    pub async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         let mut client = Self::raw(address).await;
         client.reply().await.is("220");
         client
     }
 
     /// Connects with TLS from the first octet and reads the greeting.
-    pub async fn implicit(address: SocketAddr, tls: &Arc<ClientConfig>, name: &str) -> Self {
+    pub(crate) async fn implicit(address: SocketAddr, tls: &Arc<ClientConfig>, name: &str) -> Self {
         let mut client = Self::raw(address).await.handshake(tls, name).await.expect("the handshake succeeds");
         client.reply().await.is("220");
         client
     }
 
     /// STARTTLS and the handshake. With TLS 1.3 a client certificate that is refused shows at the first read only.
-    pub async fn start_tls(mut self, tls: &Arc<ClientConfig>, name: &str) -> io::Result<Self> {
+    pub(crate) async fn start_tls(mut self, tls: &Arc<ClientConfig>, name: &str) -> io::Result<Self> {
         self.command("STARTTLS").await.is("220");
         self.handshake(tls, name).await
     }
 
-    pub async fn handshake(self, tls: &Arc<ClientConfig>, name: &str) -> io::Result<Self> {
+    pub(crate) async fn handshake(self, tls: &Arc<ClientConfig>, name: &str) -> io::Result<Self> {
         let name = ServerName::try_from(name.to_owned()).expect("a server name");
         let stream = timeout(PATIENCE, TlsConnector::from(Arc::clone(tls)).connect(name, self.stream.into_inner())).await??;
         Ok(Self::over(Box::new(stream)))
     }
 
     /// Writes octets as they are. A peer that is gone is no failure here: the next read shows it.
-    pub async fn send(&mut self, octets: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, octets: impl AsRef<[u8]>) {
         let write = async {
             self.stream.write_all(octets.as_ref()).await?;
             self.stream.flush().await
@@ -102,12 +102,12 @@ impl Client {
 
     /// One reply; fails when the connection ends instead.
     #[track_caller]
-    pub fn reply(&mut self) -> impl Future<Output = Reply> {
+    pub(crate) fn reply(&mut self) -> impl Future<Output = Reply> {
         let caller = std::panic::Location::caller();
         async move { self.try_reply().await.unwrap_or_else(|error| panic!("no reply at {caller}: {error}")) }
     }
 
-    pub async fn try_reply(&mut self) -> io::Result<Reply> {
+    pub(crate) async fn try_reply(&mut self) -> io::Result<Reply> {
         let mut lines = Vec::new();
         loop {
             let mut line = String::new();
@@ -125,28 +125,28 @@ impl Client {
 
     /// Writes a line and reads the reply.
     #[track_caller]
-    pub fn command(&mut self, line: &str) -> impl Future<Output = Reply> {
+    pub(crate) fn command(&mut self, line: &str) -> impl Future<Output = Reply> {
         let caller = std::panic::Location::caller();
         async move { self.try_command(line).await.unwrap_or_else(|error| panic!("no reply to {line:?} at {caller}: {error}")) }
     }
 
-    pub async fn try_command(&mut self, line: &str) -> io::Result<Reply> {
+    pub(crate) async fn try_command(&mut self, line: &str) -> io::Result<Reply> {
         self.send(format!("{line}\r\n")).await;
         self.try_reply().await
     }
 
-    pub async fn ehlo(&mut self) -> Reply {
+    pub(crate) async fn ehlo(&mut self) -> Reply {
         let reply = self.command("EHLO mail.northwind.example").await;
         reply.is("250");
         reply
     }
 
     /// MAIL, RCPT, DATA: the reply that decided. Parameters may follow the addresses: `a@b> SIZE=1` is not needed, `<a@b> SIZE=1` works too.
-    pub async fn mail(&mut self, from: &str, to: &[&str], content: &[u8]) -> Reply {
+    pub(crate) async fn mail(&mut self, from: &str, to: &[&str], content: &[u8]) -> Reply {
         self.try_mail(from, to, content).await.expect("the connection lasts")
     }
 
-    pub async fn try_mail(&mut self, from: &str, to: &[&str], content: &[u8]) -> io::Result<Reply> {
+    pub(crate) async fn try_mail(&mut self, from: &str, to: &[&str], content: &[u8]) -> io::Result<Reply> {
         let reply = self.try_command(&format!("MAIL FROM:{}", path(from))).await?;
         if !reply.positive() {
             return Ok(reply);
@@ -174,7 +174,7 @@ impl Client {
     }
 
     /// The same with one BDAT chunk.
-    pub async fn mail_chunked(&mut self, from: &str, to: &[&str], content: &[u8]) -> Reply {
+    pub(crate) async fn mail_chunked(&mut self, from: &str, to: &[&str], content: &[u8]) -> Reply {
         self.command(&format!("MAIL FROM:{}", path(from))).await.is("250");
         for recipient in to {
             self.command(&format!("RCPT TO:{}", path(recipient))).await.is("250");
@@ -185,7 +185,7 @@ impl Client {
     }
 
     /// Whether the server has closed: nothing more comes.
-    pub async fn closed(&mut self) -> bool {
+    pub(crate) async fn closed(&mut self) -> bool {
         let mut rest = Vec::new();
         let read = timeout(PATIENCE, self.stream.read_to_end(&mut rest)).await.expect("the server closes");
         read.is_err() || rest.is_empty()
@@ -197,7 +197,7 @@ fn path(address: &str) -> String {
 }
 
 /// RFC 5321 section 4.5.2, with the lone dot at the end.
-pub fn dotted(content: &[u8]) -> Vec<u8> {
+pub(crate) fn dotted(content: &[u8]) -> Vec<u8> {
     let mut dotted = Vec::with_capacity(content.len() + 64);
     let mut line_start = true;
     for octet in content {
@@ -214,7 +214,7 @@ pub fn dotted(content: &[u8]) -> Vec<u8> {
     dotted
 }
 
-pub async fn http_get(address: SocketAddr, path: &str) -> (String, String) {
+pub(crate) async fn http_get(address: SocketAddr, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).await.expect("the operations port listens");
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("the request goes out");

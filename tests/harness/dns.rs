@@ -13,7 +13,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// EDNS answers are shorter.
 const DATAGRAM: usize = 4096;
 
-pub struct Gate {
+pub(crate) struct Gate {
     address: SocketAddr,
     open: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
@@ -22,7 +22,7 @@ pub struct Gate {
 
 impl Gate {
     /// In front of `server`.
-    pub async fn new(server: SocketAddr) -> Self {
+    pub(crate) async fn new(server: SocketAddr) -> Self {
         let socket = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket"));
         let address = socket.local_addr().expect("an address");
         let (open, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
@@ -30,22 +30,22 @@ impl Gate {
         Self { address, open, asked, relay }
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Nobody answers any more.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         self.open.store(false, Ordering::Release);
     }
 
     /// Answers again.
-    pub fn revive(&self) {
+    pub(crate) fn revive(&self) {
         self.open.store(true, Ordering::Release);
     }
 
     /// How many questions were asked.
-    pub fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::Acquire)
     }
 }

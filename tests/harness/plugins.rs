@@ -4,7 +4,7 @@ use super::guest;
 
 /// What a selector made here decides, whoever the recipients are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choice {
+pub(crate) enum Choice {
     /// Nobody gets a signature.
     Skip,
     /// Everybody gets the signature `full`, which is `<b>full</b>` and `full`.
@@ -54,7 +54,7 @@ const SIGN_FIRST: &str = "
 ";
 
 /// A component that decides like this.
-pub fn selector(choice: Choice) -> Vec<u8> {
+pub(crate) fn selector(choice: Choice) -> Vec<u8> {
     let decide = match choice {
         Choice::Skip => SKIP,
         Choice::Sign => SIGN,
@@ -67,11 +67,11 @@ pub fn selector(choice: Choice) -> Vec<u8> {
 }
 
 /// The selector `name` of `tests/guests`.
-pub fn hostile_selector(name: &str) -> Vec<u8> {
+pub(crate) fn hostile_selector(name: &str) -> Vec<u8> {
     guest::selector(name)
 }
 
 /// The renderer `name` of `tests/guests`; `renderer` is the well-behaved one.
-pub fn renderer(name: &str) -> Vec<u8> {
+pub(crate) fn renderer(name: &str) -> Vec<u8> {
     guest::renderer(name)
 }

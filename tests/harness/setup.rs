@@ -31,30 +31,30 @@ const SIGNATURE_FILES: [(&str, &[u8]); 12] = [
 
 /// One tenant: each field is the text of a table of the configuration, without its header.
 #[derive(Clone)]
-pub struct TenantSetup {
-    pub id: String,
-    pub domains: String,
-    pub proof: String,
-    pub alignment: String,
+pub(crate) struct TenantSetup {
+    pub(crate) id: String,
+    pub(crate) domains: String,
+    pub(crate) proof: String,
+    pub(crate) alignment: String,
     /// `[tenant.plugins]` besides the components.
-    pub plugins: String,
+    pub(crate) plugins: String,
     /// Further tables, with headers: `[[tenant.login]]`, `[tenant.seal.loop]`.
-    pub more: String,
+    pub(crate) more: String,
     /// Further keys of `[tenant.return]`.
-    pub return_more: String,
+    pub(crate) return_more: String,
     /// Where its mail goes; none means the rig's return host.
-    pub return_to: Option<SocketAddr>,
+    pub(crate) return_to: Option<SocketAddr>,
     /// Whether the way there is in plaintext.
-    pub return_plain: bool,
+    pub(crate) return_plain: bool,
     /// The embedded plugins with the demo's rules and templates, or a tiny one that decides like this.
-    pub selector: Option<Choice>,
+    pub(crate) selector: Option<Choice>,
     /// Component files in place of the tiny ones: selector and renderer.
-    pub components: [Option<Vec<u8>>; 2],
+    pub(crate) components: [Option<Vec<u8>>; 2],
 }
 
 impl TenantSetup {
     /// A tenant that is proven by loopback addresses and its reverse-path, with the tiny selector that skips.
-    pub fn new(id: &str, domain: &str) -> Self {
+    pub(crate) fn new(id: &str, domain: &str) -> Self {
         Self {
             id: id.to_owned(),
             domains: format!("[{domain:?}]"),
@@ -71,25 +71,25 @@ impl TenantSetup {
     }
 
     /// The tenant of most tests.
-    pub fn northwind() -> Self {
+    pub(crate) fn northwind() -> Self {
         Self::new(TENANT, DOMAIN)
     }
 
     /// Replaces `[tenant.proof]`.
-    pub fn proof(mut self, text: &str) -> Self {
+    pub(crate) fn proof(mut self, text: &str) -> Self {
         text.clone_into(&mut self.proof);
         self
     }
 
     /// Adds tables.
-    pub fn more(mut self, text: &str) -> Self {
+    pub(crate) fn more(mut self, text: &str) -> Self {
         self.more.push_str(text);
         self.more.push('\n');
         self
     }
 
     /// DKIM with the tenant's key, ARC with the server's, and the loop token.
-    pub fn sealed(self) -> Self {
+    pub(crate) fn sealed(self) -> Self {
         self.more(
             "[tenant.seal]\narc = true\narc_key = { domain = \"signet.example\", selector = \"arc\", file = \"keys/arc.pem\" }\n\
              [[tenant.seal.key]]\ndomain = \"northwind.example\"\nselector = \"signet\"\nfile = \"keys/northwind.pem\"\n\
@@ -135,7 +135,7 @@ impl TenantSetup {
 }
 
 /// What a rig is to be.
-pub struct Setup {
+pub(crate) struct Setup {
     listeners: Vec<String>,
     sections: Vec<(String, String)>,
     tenants: Vec<TenantSetup>,
@@ -146,11 +146,11 @@ pub struct Setup {
 }
 
 /// A listener with STARTTLS that asks for client certificates.
-pub const STARTTLS: &str = "tls = \"starttls\"\nclient_certificate = \"optional\"\nclient_roots = \"tls/authority.pem\"";
+pub(crate) const STARTTLS: &str = "tls = \"starttls\"\nclient_certificate = \"optional\"\nclient_roots = \"tls/authority.pem\"";
 /// The same with TLS from the first octet.
-pub const IMPLICIT: &str = "tls = \"implicit\"\nclient_certificate = \"optional\"\nclient_roots = \"tls/authority.pem\"";
+pub(crate) const IMPLICIT: &str = "tls = \"implicit\"\nclient_certificate = \"optional\"\nclient_roots = \"tls/authority.pem\"";
 /// Without TLS.
-pub const PLAIN: &str = "tls = \"plain\"";
+pub(crate) const PLAIN: &str = "tls = \"plain\"";
 
 impl Default for Setup {
     fn default() -> Self {
@@ -160,7 +160,7 @@ impl Default for Setup {
 
 impl Setup {
     /// One STARTTLS listener, one tenant whose mail passes unedited to a return host like Microsoft's.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let identity = authority().issue(&[RETURN]).expect("a certificate");
         let tls = authority().server(&identity).expect("the settings are good");
         Self {
@@ -175,41 +175,41 @@ impl Setup {
     }
 
     /// One plaintext listener, and the way to the return host in plaintext too: for what has nothing to do with TLS.
-    pub fn plain() -> Self {
+    pub(crate) fn plain() -> Self {
         Self::new().listener(PLAIN).tenant(TenantSetup { return_plain: true, ..TenantSetup::northwind() })
     }
 
     /// The embedded plugins with the demo's rules, templates and people, everything sealed.
-    pub fn signing() -> Self {
+    pub(crate) fn signing() -> Self {
         Self::new().tenant(TenantSetup { selector: None, ..TenantSetup::northwind() }.sealed())
     }
 
     /// Replaces the listeners by this one: the keys of `[[listener]]` without address, certificate and key.
-    pub fn listener(mut self, text: &str) -> Self {
+    pub(crate) fn listener(mut self, text: &str) -> Self {
         self.listeners = vec![text.to_owned()];
         self
     }
 
     /// A further listener.
-    pub fn also_listener(mut self, text: &str) -> Self {
+    pub(crate) fn also_listener(mut self, text: &str) -> Self {
         self.listeners.push(text.to_owned());
         self
     }
 
     /// A table of the configuration, such as `limits`, `timeouts`, `plugins`, `drain`, `state`.
-    pub fn section(mut self, name: &str, text: &str) -> Self {
+    pub(crate) fn section(mut self, name: &str, text: &str) -> Self {
         self.sections.push((name.to_owned(), text.to_owned()));
         self
     }
 
     /// Replaces the first call's default tenant, then adds.
-    pub fn tenant(mut self, tenant: TenantSetup) -> Self {
+    pub(crate) fn tenant(mut self, tenant: TenantSetup) -> Self {
         self.tenants.push(tenant);
         self
     }
 
     /// Changes the only tenant.
-    pub fn change(mut self, change: impl FnOnce(&mut TenantSetup)) -> Self {
+    pub(crate) fn change(mut self, change: impl FnOnce(&mut TenantSetup)) -> Self {
         if self.tenants.is_empty() {
             self.tenants.push(TenantSetup::northwind());
         }
@@ -218,36 +218,36 @@ impl Setup {
     }
 
     /// Adds records.
-    pub fn zone(mut self, add: impl FnOnce(Zone) -> Zone) -> Self {
+    pub(crate) fn zone(mut self, add: impl FnOnce(Zone) -> Zone) -> Self {
         self.zone = add(self.zone);
         self
     }
 
     /// Replaces `[dns]` as a whole; otherwise it names the rig's gate in front of the rig's zone.
-    pub fn dns(mut self, text: &str) -> Self {
+    pub(crate) fn dns(mut self, text: &str) -> Self {
         self.dns = Some(text.to_owned());
         self
     }
 
     /// Changes the return host. Its script is the rig's.
-    pub fn return_host(mut self, change: impl FnOnce(&mut return_host::Settings)) -> Self {
+    pub(crate) fn return_host(mut self, change: impl FnOnce(&mut return_host::Settings)) -> Self {
         change(&mut self.return_host);
         self
     }
 
     /// A further file in the configuration folder.
-    pub fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Self {
         self.files.push((name.to_owned(), content.as_ref().to_vec()));
         self
     }
 
     /// Starts everything.
-    pub async fn start(self) -> Rig {
+    pub(crate) async fn start(self) -> Rig {
         self.try_start().await.expect("the rig starts")
     }
 
     /// Starts everything; what Signet has against the configuration as text.
-    pub async fn try_start(mut self) -> Result<Rig, String> {
+    pub(crate) async fn try_start(mut self) -> Result<Rig, String> {
         let script = Script::default();
         let decide = script.clone();
         self.return_host.script = Some(Arc::new(move |event| decide.decide(event)));

@@ -47,7 +47,7 @@ PY
 # Test data that nobody here wrote, as their source distributions carry it: the openspf RFC 7208 suite, and messages.
 sources=$venv/sources
 mkdir -p "$sources"
-for package in pyspf==2.0.14 mail-parser==4.8.0; do
+for package in pyspf==2.0.14 mail-parser==4.8.0 dkimpy==1.1.8 talon==1.4.4; do
     folder=$sources/${package//==/-}
     [ -d "$folder" ] && continue
     download=$(mktemp -d)

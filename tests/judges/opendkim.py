@@ -44,6 +44,9 @@ def main() -> None:
         for path in sys.argv[3:]:
             with open(path, "rb") as file:
                 content, count = only_ours(file.read(), domain)
+            if count == 0:
+                print(json.dumps({"file": path, "dkim": []}))
+                continue
             message = os.path.join(folder, "message")
             with open(message, "wb") as file:
                 file.write(content)

@@ -21,6 +21,7 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rdata
+import dns.rdataset
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
@@ -212,6 +213,8 @@ def verdict(content: bytes, mailfrom: str) -> str:
 
 def main() -> None:
     groups = load(sys.argv[1])
+    # dnspython mixes the records of an answer; here every run is to be the same.
+    dns.rdataset.random.shuffle = lambda records: None
     socketserver.ThreadingUDPServer.allow_reuse_address = True
     dns_udp = socketserver.ThreadingUDPServer(("127.0.0.1", 0), Udp)
     dns_tcp = socketserver.ThreadingTCPServer(("127.0.0.1", dns_udp.server_address[1]), Tcp)

@@ -13,9 +13,9 @@ fuzz_target!(|content: &[u8]| {
     assert!(message.subject().len() <= 4 * 1024);
     assert!(message.authored_text(64).chars().count() <= 64);
     for index in 0..message.part_count().min(32) {
-        let info = message.part_info(index).expect("every leaf part can be described");
+        assert!(message.part_info(index).is_some());
         let read = message.read_part(index, 1, MAXIMUM_READ + 1);
-        assert!(read.len() <= MAXIMUM_READ && read.len() as u64 <= info.size);
+        assert!(read.len() <= MAXIMUM_READ);
     }
     assert!(message.part_info(message.part_count()).is_none());
 });

@@ -16,15 +16,7 @@ pub mod mime;
 #[path = "../../src/signature.rs"]
 pub mod signature;
 
-/// Protocol parsing.
-pub mod smtp {
-    #[path = "../../../src/smtp/command.rs"]
-    pub mod command;
-    #[path = "../../../src/smtp/data.rs"]
-    pub mod data;
-    #[path = "../../../src/smtp/reply.rs"]
-    pub mod reply;
-}
+pub mod smtp;
 
 /// Evidence that parsers carry and never open.
 pub mod tenant {

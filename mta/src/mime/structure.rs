@@ -319,8 +319,8 @@ fn header_is_regular(header: &[u8]) -> bool {
     while !rest.is_empty() {
         let end = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
         let (line, tail) = rest.split_at(end);
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        // A CR that ends no line stays, and is refused below.
+        let line = line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
         rest = tail;
         if line.is_empty() {
             return rest.is_empty();

@@ -23,7 +23,7 @@ use crate::smtp::proxy::{self, Progress};
 use crate::tls::ServerTls;
 
 pub use connections::Connections;
-use conversation::Conversation;
+use conversation::{Conversation, Line};
 
 /// A byte stream to the peer, with or without TLS.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -143,7 +143,8 @@ async fn connection(
         }
         _ => (Box::new(socket), None),
     };
-    Conversation::new(shared, listener, terms, ends.peer, ends.local, stream, tls, input).run(drain).await;
+    let line = Line { address: ends.peer, local: ends.local, stream, tls, input };
+    Conversation::new(shared, listener, terms, line).run(drain).await;
     Ok(())
 }
 

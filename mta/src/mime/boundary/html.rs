@@ -303,7 +303,8 @@ impl<'a> Walk<'a> {
             let text = self.string(&line);
             if let Some(separator) = lines::separator(&text) {
                 if !(self.reply && self.found(line.at, "separator", Confidence::High, separator.forward, Quote::Flat)) {
-                    self.pending = Some((line.at, "separator", separator.forward));
+                    let (at, rule, _) = self.pending.unwrap_or((line.at, "separator", false));
+                    self.pending = Some((at, rule, separator.forward));
                     self.labels.clear();
                 }
                 self.remember(line);
@@ -445,6 +446,12 @@ impl<'a> Walk<'a> {
             Some((at, forward)) if self.found(at, "attribution", Confidence::High, forward, Quote::Contained) => Role::Quote,
             None if cite && self.reply && self.found(self.outside(start), "block-quote", Confidence::Medium, false, Quote::Contained) => {
                 Role::Quote
+            }
+            None if cite && !self.reply => {
+                // Apple Mail's forward announces itself inside the block quote.
+                self.pending = Some((self.before_rule(start), "block-quote", false));
+                self.labels.clear();
+                Role::None
             }
             _ => Role::None,
         }

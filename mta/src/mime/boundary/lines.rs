@@ -72,21 +72,32 @@ pub(super) fn is_attribution(text: &str) -> bool {
     if text.len() > LONGEST_LINE {
         return false;
     }
-    let text = lower(clean(text));
-    let dated = text.contains('@') || text.chars().any(char::is_numeric);
-    let ends = text.ends_with([':', '：', '>']);
-    if !(ends || ATTRIBUTIONS.iter().any(|verb| text.ends_with(verb))) {
+    let text = lower(clean(text).trim_matches('-'));
+    let text = text.trim();
+    let colon = text.ends_with([':', '：']);
+    if !(colon || text.ends_with('>') || ATTRIBUTIONS.iter().any(|verb| text.ends_with(verb))) {
         return false;
     }
-    // Yandex and mail.ru write date, name and address only.
-    let bare = text.ends_with(':') && text.contains('@') && text.starts_with(|character: char| character.is_numeric() || character == '"');
+    // Gmail in some languages, Yandex and mail.ru write date, name and address only.
+    let bare =
+        colon && text.contains('@') && (text.starts_with(|character: char| character.is_numeric() || character == '"') || has_year(text));
+    let dated = text.contains('@') || text.chars().any(char::is_numeric);
     bare || dated && ATTRIBUTIONS.iter().any(|verb| text.contains(verb))
 }
 
-/// As [`is_attribution`] for a line directly in front of quoted lines, where the date may be missing ("Ada wrote:").
+/// Whether a number of four digits that is a year of our time stands in the text.
+fn has_year(text: &str) -> bool {
+    text.split(|character: char| !character.is_ascii_digit())
+        .any(|number| number.len() == 4 && (number.starts_with("19") || number.starts_with("20")))
+}
+
+/// As [`is_attribution`] for a line directly in front of quoted lines, where date or verb may be missing ("Ada wrote:",
+/// "2024/1/1 Ada <ada@example.com>").
 pub(super) fn is_short_attribution(text: &str) -> bool {
     let text = lower(clean(text));
-    text.len() <= 120 && ATTRIBUTIONS.iter().any(|verb| text.strip_suffix([':', '：']).is_some_and(|text| text.trim_end().ends_with(verb)))
+    let verb = ATTRIBUTIONS.iter().any(|verb| text.strip_suffix([':', '：']).is_some_and(|text| text.trim_end().ends_with(verb)));
+    let address = text.ends_with('>') && text.contains('@') && text.starts_with(char::is_numeric);
+    text.len() <= LONGEST_LINE / 2 && (verb || address)
 }
 
 /// Whether an attribution may begin with this line.
@@ -122,9 +133,12 @@ mod tests {
             "\u{202b}בתאריך 1.1.2024 בשעה 10:00, \u{200f}Ada King\u{200f} <ada@example.com> כתב/ה:\u{202c}",
             "في 1 يناير 2024، الساعة 10:00، كتب Ada King <ada@example.com>:",
             "01.01.2024, 10:00, \"Ada King\" <ada@example.com>:",
+            "Mon, 1 Jan 2024 10:00:00 +0400 от Ada King <ada@example.com>:",
+            "---- On Mon, 1 Jan 2024 10:00:00 +0530 Ada King<ada@example.com> wrote ----",
+            "Op 1 jan. 2024 om 10:00 heeft Ada King <ada@example.com> het volgende geschreven:",
+            "Ada King <ada@example.com> schrieb am Mo., 1. Jan. 2024 um 10:00 Uhr:",
         ] {
-            let russian_bare = line.starts_with("пн");
-            assert!(is_attribution(line) || russian_bare && opens_attribution(line), "{line}");
+            assert!(is_attribution(line), "{line}");
         }
         for line in ["On Monday we wrote a letter to them.", "My answer:", "Please look at https://example.com/1:", "He wrote to us"] {
             assert!(!is_attribution(line), "{line}");

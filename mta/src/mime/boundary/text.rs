@@ -172,7 +172,7 @@ fn flat_boundary(lines: &Lines<'_>, reply: bool) -> Option<(usize, Boundary)> {
         if lines.label(line) == Some(Label::From) && (line == 0 || lines.is_blank(line - 1)) && lines.labels(line).len() >= 2 {
             return found(line, "header-block", Confidence::Medium, false);
         }
-        if colon
+        if (colon || octets[0] == b'-')
             && !lines.is_quoted(lines.next_filled(line + 1))
             && let Some(first) = lines.attribution(line, false)
         {

@@ -11,8 +11,12 @@ const MAXIMUM_LINE: usize = 76;
 /// Longest line that is kept where a sender wrote one long line: the longest one that RFC 5322 allows, in whole groups.
 const LONGEST_LINE: usize = 996;
 
-/// The decoded octets, unless something stands in the body that is not base64, or padding inside it.
+/// The decoded octets, unless something stands in the body that is not base64, padding inside it, or half a group.
 pub(in super::super) fn decode(raw: &[u8]) -> Option<Vec<u8>> {
+    let characters = raw.iter().filter(|octet| !octet.is_ascii_whitespace()).count();
+    if !characters.is_multiple_of(4) {
+        return None;
+    }
     if let Some(padding) = memchr(b'=', raw)
         && raw[padding..].iter().any(|octet| *octet != b'=' && !octet.is_ascii_whitespace())
     {
@@ -124,7 +128,8 @@ mod tests {
     #[test]
     fn padding_inside_is_damage() {
         assert_eq!(decode(b"YQ==\r\nYg==\r\n"), None);
-        assert_eq!(decode(b"Y!W"), None);
+        assert_eq!(decode(b"Y!Wx"), None);
+        assert_eq!(decode(b"YWJ\r\nYWI=\r\n"), None);
         assert_eq!(decode(b"YWI=\r\n\r\n").as_deref(), Some(&b"ab"[..]));
     }
 }

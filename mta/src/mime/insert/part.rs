@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use mail_parser::HeaderForm;
+
 use super::super::analysis::{Form, Segment};
 use super::super::encoding::{Charset, MAXIMUM_LINE, Text, base64, quoted_printable, wrap};
 use super::super::structure::{Part, Transfer};
@@ -210,7 +212,10 @@ fn strictly_decoded(text: &Text, range: Range<usize>) -> Result<Cow<'_, str>, Pa
 /// Sets charset and content-transfer-encoding, and leaves every other parameter as it is.
 fn relabel(content: &[u8], part: &Part, encoding: &str, header: &mut Header) -> Result<(), Passed> {
     match part.fields_named(content, "content-type").next() {
-        Some(field) => header.replaced.push(charset_splice(content, &field.value).ok_or(Passed::DamagedContentType)?),
+        Some(field) => {
+            let splice = charset_splice(content, &field.value).filter(|splice| says_utf_8(content, &field.value, splice));
+            header.replaced.push(splice.ok_or(Passed::DamagedContentType)?);
+        }
         None => header.added.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\n"),
     }
     match part.fields_named(content, "content-transfer-encoding").next() {
@@ -256,6 +261,17 @@ fn charset_splice(content: &[u8], value: &Range<usize>) -> Option<Splice> {
     }
     let place = value.start + end_of_type.unwrap_or(text.trim_ascii_end().len());
     Some(Splice::insert(place, "; charset=utf-8"))
+}
+
+/// Whether the changed value has one charset for a parser that was not written with the change in mind.
+fn says_utf_8(content: &[u8], value: &Range<usize>, splice: &Splice) -> bool {
+    let new = [&content[value.start..splice.at.start], &splice.with, &content[splice.at.end..value.end]].concat();
+    let parsed = HeaderForm::ContentType.parse(&new);
+    let parsed = parsed.value();
+    let charsets = parsed
+        .as_content_type()
+        .map(|kind| kind.attributes().filter(|(name, _)| *name == "charset").map(|(_, value)| value).collect::<Vec<_>>());
+    charsets.is_some_and(|charsets| charsets == ["utf-8"])
 }
 
 /// Octets of a quoted string or comment with its marks.

@@ -152,6 +152,39 @@ fn other_clients() {
 }
 
 #[test]
+fn forwards_without_any_header_field_are_recognised_by_the_whole_block() {
+    let block = "<div><b>From: </b>Bob</div><div><b>Subject: </b>x</div><div><b>Date: </b>Monday</div>";
+    for (rule, quote) in [
+        ("block-quote", format!("<div><br><blockquote type=\"cite\"><div>Begin forwarded message:</div><br>{block}</blockquote></div>")),
+        ("separator", "<p>-------- Пересылаемое сообщение --------<br>От кого: Bob<br>Кому: Ada<br>Тема: x</p>".to_owned()),
+        ("thunderbird-forward", "<div class=\"moz-forward-container\"><br>-------- Forwarded Message --------<table><tr><th>From: </th><td>Bob</td></tr></table></div>".to_owned()),
+        ("outlook-header", "<div style=\"padding-top: 5px; border-top-color: rgb(229, 229, 229); border-top-width: 1px; border-top-style: solid;\"><b>От:</b>&nbsp;Bob<br><b>Отправлено:</b>&nbsp;четверг</div>".to_owned()),
+    ] {
+        let message = message(&html_mail("", &format!("<body><div>See below</div>{quote}</body>\n")));
+        let edited = insert(&message, &[placed()], &marks()).unwrap();
+        assert_eq!(edited.report()[0].rule, rule);
+        let output = brief(&String::from_utf8(output(&edited)).unwrap());
+        assert!(output.contains(&format!("<div>See below</div>[SIGNATURE]{quote}")), "{output}");
+        assert_ne!(message.kind(), Kind::New);
+    }
+}
+
+#[test]
+fn addresses_that_are_not_escaped_do_not_hide_an_attribution() {
+    for quote in [
+        "<div dir=\"ltr\"><br>On Sep 4, 2025, at 11:30 AM, Jane <jane@other.example> wrote:<br><br></div><blockquote type=\"cite\">older</blockquote>",
+        "<br>Thu, 26 Jun 2014 14:00:51 +0400 от Bob &lt;bob@other.example&gt;:<br>\n<blockquote style=\"border-left:1px solid #0857A6;\">older</blockquote>",
+        "<div><hr id=\"stopSpelling\">Date: Monday<br>Subject: x<br>From: Bob<br>older</div>",
+    ] {
+        let output = html_reply(&format!("<body><div>Thanks</div>{quote}</body>\n"));
+        assert!(
+            output.contains(&format!("<div>Thanks</div>[SIGNATURE]{quote}")) || output.contains("<div>Thanks</div><br>[SIGNATURE]Thu"),
+            "{output}"
+        );
+    }
+}
+
+#[test]
 fn what_is_no_quote_is_passed_over() {
     for html in [
         "<body><div id=\"ms-outlook-mobile-body-separator-line\"></div><div>Thanks</div></body>",

@@ -56,6 +56,19 @@ impl From<io::Error> for End {
     }
 }
 
+/// A connection on which nothing has been said yet.
+pub(super) struct Line {
+    /// The peer's end.
+    pub(super) address: SocketAddr,
+    /// Our end.
+    pub(super) local: SocketAddr,
+    pub(super) stream: Box<dyn Stream>,
+    /// Where TLS came first.
+    pub(super) tls: Option<Tls>,
+    /// Octets that were read behind a PROXY header.
+    pub(super) input: BytesMut,
+}
+
 /// One connection's state beside the session's.
 pub(super) struct Conversation {
     pub(super) shared: Arc<Shared>,
@@ -76,16 +89,8 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        listener: Arc<Listener>,
-        terms: Arc<Terms>,
-        address: SocketAddr,
-        local: SocketAddr,
-        stream: Box<dyn Stream>,
-        tls: Option<Tls>,
-        input: BytesMut,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, listener: Arc<Listener>, terms: Arc<Terms>, line: Line) -> Self {
+        let Line { address, local, stream, tls, input } = line;
         let session = Session::new(Arc::clone(&terms.session), tls.is_some());
         Self {
             shared,

@@ -26,7 +26,7 @@ pub(super) struct Mail {
 /// Where it goes, as far as that is known.
 enum Way {
     /// To the one tenant's next hop, which answers each RCPT.
-    Known(Transaction),
+    Known(Box<Transaction>),
     /// The message will tell; one recipient at a time, so that the next hop's answer to it can be the answer to the message.
     Open { reverse_path: ReversePath, parameters: MailParameters },
 }
@@ -46,7 +46,7 @@ impl Mail {
             Claim::One(tenant) => {
                 let site = service.site(&tenant.id).ok_or_else(Reply::local_error)?;
                 let route = Arc::clone(&site.route);
-                Way::Known(Transaction::new(route, Arc::clone(&shared.pool), Arc::clone(&shared.ledger), reverse_path, parameters))
+                Way::Known(Box::new(Transaction::new(route, Arc::clone(&shared.pool), Arc::clone(&shared.ledger), reverse_path, parameters)))
             }
             Claim::Open(_) => Way::Open { reverse_path, parameters },
         };
@@ -102,7 +102,7 @@ impl Mail {
             }
         };
         let way = match self.way {
-            Way::Known(transaction) if transaction.tenant() == &ready.site.tenant.id => Delivery::Known(transaction),
+            Way::Known(transaction) if transaction.tenant() == &ready.site.tenant.id => Delivery::Known(*transaction),
             Way::Known(transaction) => {
                 transaction.abort().await;
                 let reply = Reply::not_permitted();
