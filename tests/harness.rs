@@ -146,7 +146,7 @@ pub(crate) struct Rig {
     pub(crate) folder: PrivateFolder,
     configuration: PathBuf,
     events: Arc<Mutex<Vec<MessageEvent>>>,
-    _zone: Arc<ZoneServer>,
+    _zone: ZoneServer,
 }
 
 impl Rig {

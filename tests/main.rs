@@ -3,9 +3,15 @@
 //! [`harness`] starts Signet in this process with stand-ins around it; `process` runs the real binary.
 
 mod corpus;
+mod envelope;
+mod faults;
 mod foreign_clients;
 mod harness;
 mod judges;
+mod kill;
+mod next_hop;
 mod secure;
-mod wire;
 mod spf_suite;
+mod tenant;
+mod verify;
+mod wire;

@@ -184,11 +184,17 @@ impl Client {
         self.reply().await
     }
 
+    /// Everything up to the end of the connection.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // A connection that breaks has ended too.
+        drop(timeout(PATIENCE, self.stream.read_to_end(&mut rest)).await.expect("the server closes"));
+        rest
+    }
+
     /// Whether the server has closed: nothing more comes.
     pub(crate) async fn closed(&mut self) -> bool {
-        let mut rest = Vec::new();
-        let read = timeout(PATIENCE, self.stream.read_to_end(&mut rest)).await.expect("the server closes");
-        read.is_err() || rest.is_empty()
+        self.rest().await.is_empty()
     }
 }
 

@@ -11,6 +11,10 @@ pub(crate) enum Choice {
     Sign,
     /// The first recipient gets the signature, the others none: two copies.
     SignFirst,
+    /// A single recipient gets the signature; for two there is a trap.
+    TrapForTwo,
+    /// The same with an endless loop.
+    LoopForTwo,
 }
 
 /// The facts' list of recipients has its length at this offset of the parameters (canonical ABI of `signet:mail/types.facts`).
@@ -53,12 +57,26 @@ const SIGN_FIRST: &str = "
   (i32.const 600))
 ";
 
+const TRAP_FOR_TWO: &str = "
+(func $decide (param $in i32) (result i32)
+  (if (i32.eq (i32.load offset=44 (local.get $in)) (i32.const 2)) (then (unreachable)))
+  (global.get $answer))
+";
+
+const LOOP_FOR_TWO: &str = "
+(func $decide (param $in i32) (result i32)
+  (if (i32.eq (i32.load offset=44 (local.get $in)) (i32.const 2)) (then (loop $again (br $again))))
+  (global.get $answer))
+";
+
 /// A component that decides like this.
 pub(crate) fn selector(choice: Choice) -> Vec<u8> {
     let decide = match choice {
         Choice::Skip => SKIP,
         Choice::Sign => SIGN,
         Choice::SignFirst => SIGN_FIRST,
+        Choice::TrapForTwo => TRAP_FOR_TWO,
+        Choice::LoopForTwo => LOOP_FOR_TWO,
     };
     let text = guest::text("selector", "selector");
     let replaced = "(func $decide (param $in i32) (result i32) (global.get $answer))";

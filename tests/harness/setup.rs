@@ -1,13 +1,14 @@
 //! Describes a rig: the parts of its configuration as an operator would write them, and its surroundings.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use signet::Server;
 use signet::config::Config;
 use signet::demo::materials::{PrivateFolder, random};
 use signet::demo::return_host::{self, ReturnHost};
-use signet::demo::zone::Zone;
+use signet::demo::zone::{Zone, ZoneServer};
 use signet::event::MessageEvent;
 
 use super::plugins::{self, Choice};
@@ -145,6 +146,16 @@ pub(crate) struct Setup {
     files: Vec<(String, Vec<u8>)>,
 }
 
+/// A rig without Signet.
+pub(crate) struct Surroundings {
+    pub(crate) sink: ReturnHost,
+    pub(crate) script: Script,
+    pub(crate) dns: dns::Gate,
+    pub(crate) folder: PrivateFolder,
+    pub(crate) configuration: PathBuf,
+    pub(crate) zone: ZoneServer,
+}
+
 /// A listener with STARTTLS that asks for client certificates.
 pub(crate) const STARTTLS: &str = "tls = \"starttls\"\nclient_certificate = \"optional\"\nclient_roots = \"tls/authority.pem\"";
 /// The same with TLS from the first octet.
@@ -247,7 +258,18 @@ impl Setup {
     }
 
     /// Starts everything; what Signet has against the configuration as text.
-    pub(crate) async fn try_start(mut self) -> Result<Rig, String> {
+    pub(crate) async fn try_start(self) -> Result<Rig, String> {
+        let Surroundings { sink, script, dns, folder, configuration, zone } = self.surroundings().await;
+        let config = Config::load(&configuration).map_err(|errors| errors.to_string())?;
+        let events: Arc<Mutex<Vec<MessageEvent>>> = Arc::default();
+        let seen = Arc::clone(&events);
+        let observer: signet::Observer = Arc::new(move |event| seen.lock().expect("nobody panics here").push(event.clone()));
+        let server = Server::start(config, Some(observer)).await.map_err(|error| error.to_string())?;
+        Ok(Rig { server, sink, script, dns, folder, configuration, events, _zone: zone })
+    }
+
+    /// Everything but Signet itself.
+    pub(crate) async fn surroundings(mut self) -> Surroundings {
         let script = Script::default();
         let decide = script.clone();
         self.return_host.script = Some(Arc::new(move |event| decide.decide(event)));
@@ -260,17 +282,12 @@ impl Setup {
         }
         let sink = ReturnHost::start(self.return_host.clone()).await.expect("the return host starts");
         let zone = std::mem::take(&mut self.zone).serve().await.expect("the zone is served");
-        let gate = dns::Gate::new(zone.address()).await;
+        let dns = dns::Gate::new(zone.address()).await;
         let folder = PrivateFolder::new().expect("a folder");
         self.write_files(&folder);
-        let text = self.text(&folder, sink.address(), gate.address());
+        let text = self.text(&folder, sink.address(), dns.address());
         let configuration = folder.write("signet.toml", text.as_bytes()).expect("the configuration can be written");
-        let config = Config::load(&configuration).map_err(|errors| errors.to_string())?;
-        let events: Arc<Mutex<Vec<MessageEvent>>> = Arc::default();
-        let seen = Arc::clone(&events);
-        let observer: signet::Observer = Arc::new(move |event| seen.lock().expect("nobody panics here").push(event.clone()));
-        let server = Server::start(config, Some(observer)).await.map_err(|error| error.to_string())?;
-        Ok(Rig { server, sink, script, dns: gate, folder, configuration, events, _zone: Arc::new(zone) })
+        Surroundings { sink, script, dns, folder, configuration, zone }
     }
 
     fn write_files(&self, folder: &PrivateFolder) {
@@ -297,7 +314,10 @@ impl Setup {
             text.push_str(&format!("[[listener]]\naddress = \"127.0.0.1:0\"\n{certificate}{listener}\n\n"));
         }
         let dns = self.dns.clone().unwrap_or_else(|| format!("servers = [\"{gate}\"]\ntimeout = \"1 s\"\nattempts = 1"));
-        text.push_str(&format!("[dns]\n{dns}\n\n[operations]\naddress = \"127.0.0.1:0\"\n\n[log]\nlevel = \"warn\"\n\n"));
+        text.push_str(&format!("[dns]\n{dns}\n\n[operations]\naddress = \"127.0.0.1:0\"\n\n"));
+        if !self.sections.iter().any(|(name, _)| name == "log") {
+            text.push_str("[log]\nlevel = \"warn\"\n\n");
+        }
         for (name, section) in &self.sections {
             text.push_str(&format!("[{name}]\n{section}\n\n"));
         }

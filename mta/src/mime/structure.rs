@@ -312,16 +312,16 @@ fn after_line_break(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\r\n").or_else(|| text.strip_prefix(b"\n")).unwrap_or(text)
 }
 
-/// Whether every line is a field or its continuation, and none is only white space: other parsers end the header section there.
+/// Whether every line is a whole field or its continuation, and none is only white space: other parsers end the header section there.
 fn header_is_regular(header: &[u8]) -> bool {
     let mut rest = header;
     let mut first = true;
     while !rest.is_empty() {
-        let end = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
-        let (line, tail) = rest.split_at(end);
-        // A CR that ends no line stays, and is refused below.
-        let line = line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
-        rest = tail;
+        let Some(end) = memchr(b'\n', rest) else {
+            return false;
+        };
+        let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+        rest = &rest[end + 1..];
         if line.is_empty() {
             return rest.is_empty();
         }

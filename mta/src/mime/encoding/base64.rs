@@ -13,7 +13,14 @@ const LONGEST_LINE: usize = 996;
 
 /// The decoded octets, unless something stands in the body that is not base64, padding inside it, or half a group.
 pub(in super::super) fn decode(raw: &[u8]) -> Option<Vec<u8>> {
-    let characters = raw.iter().filter(|octet| !octet.is_ascii_whitespace()).count();
+    let mut characters = 0_usize;
+    for octet in raw {
+        match octet {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'=' => characters += 1,
+            b' ' | b'\t' | b'\r' | b'\n' => {}
+            _ => return None,
+        }
+    }
     if !characters.is_multiple_of(4) {
         return None;
     }

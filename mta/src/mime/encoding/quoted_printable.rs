@@ -114,10 +114,20 @@ impl Writer {
                 at += 2;
                 continue;
             }
+            // A line that we begin must not look like a delimiter.
+            if self.column == 0 && matches!(text[at..], [b'-', b'-', third, ..] if third != b' ' && third != b'\r') {
+                self.escape(b"-");
+                at += 1;
+                continue;
+            }
             // Plain characters need no look ahead; they are taken as one run as far as the line has room.
             let room = (MAXIMUM_LINE - 1).saturating_sub(self.column).max(1);
             let run = text[at..].iter().take(room).take_while(|octet| matches!(octet, b'!'..=b'<' | b'>'..=b'~')).count();
             if run > 0 {
+                if self.column + run > MAXIMUM_LINE - 1 {
+                    self.soft_break();
+                    continue;
+                }
                 self.token(&text[at..at + run]);
                 at += run;
                 continue;
@@ -215,6 +225,9 @@ mod tests {
             assert_eq!(line.iter().filter(|&&octet| octet == b'=').count() % 2, usize::from(line.ends_with(b"=\r")));
         }
         assert_eq!(encode(b"end \r\n\tx "), b"end=20\r\n\tx=20");
+        assert_eq!(encode(b"-- \r\n--delimiter\r\na--b"), b"--=20\r\n=2D-delimiter\r\na--b");
+        let broken = encode(&[&[b'x'; 75][..], b"--delimiter"].concat());
+        assert_eq!(broken[75..], *b"=\r\n=2D-delimiter");
     }
 
     proptest! {

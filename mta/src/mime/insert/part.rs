@@ -57,7 +57,8 @@ pub(super) fn edit(
         })
         .collect();
     let mut header = Header::default();
-    let body = match kept(content, part, form, &segment.text, &texts) {
+    let kept = if may_delimit(message, index, &texts) { None } else { kept(content, part, form, &segment.text, &texts) };
+    let body = match kept {
         Some(body) => body,
         None => vec![rewritten(content, part, &segment.text, &texts, &mut header)?],
     };
@@ -98,6 +99,13 @@ pub(super) fn edit(
     changes.header.append(&mut own.header);
     changes.body.append(&mut own.body);
     Ok(())
+}
+
+/// Whether an inserted text could be taken for a delimiter around the part; quoted-printable hides that.
+fn may_delimit(message: &Message, part: usize, texts: &[(usize, String)]) -> bool {
+    let parts = &message.structure.parts;
+    let mut boundaries = message.structure.path(part).filter_map(|index| parts[index].parameter("boundary"));
+    boundaries.any(|boundary| texts.iter().any(|(_, text)| text.contains(&format!("--{boundary}"))))
 }
 
 fn surroundings<'a>(part: &Part, segment: &'a Segment, at: usize) -> Surroundings<'a> {
@@ -294,10 +302,8 @@ fn header_end(content: &[u8], part: &Part) -> (usize, &'static str) {
         (part.body - 2, "")
     } else if header == b"\n" || header.ends_with(b"\n\n") {
         (part.body - 1, "")
-    } else if header.is_empty() || header.ends_with(b"\n") {
-        (part.body, "\r\n")
     } else {
-        (part.body, "\r\n\r\n")
+        (part.body, "\r\n")
     }
 }
 
@@ -309,9 +315,7 @@ fn mime_version(content: &[u8], part: &Part) -> &'static [u8] {
 /// What stands at the end of the header section: added fields, and the empty line if it was missing.
 fn header_tail(content: &[u8], part: &Part, added: Vec<u8>) -> Option<Splice> {
     let (end, empty_line) = header_end(content, part);
-    // A last field without its line break gets that first.
-    let (line_break, empty_line) = if empty_line.len() == 4 { empty_line.split_at(2) } else { ("", empty_line) };
-    let with = [line_break.as_bytes(), &added, empty_line.as_bytes()].concat();
+    let with = [&added, empty_line.as_bytes()].concat();
     (!with.is_empty()).then(|| Splice::insert(end, with))
 }
 

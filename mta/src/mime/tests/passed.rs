@@ -100,6 +100,7 @@ fn damaged_structure() {
         ("Content-Transfer-Encoding: base64\n\nYQ==YQ==\n".to_owned(), "damaged-transfer-encoding"),
         ("Content-Type: text/plain; charset=utf-32\n\nx\n".to_owned(), "unsupported-charset"),
         ("Subject: x\nnot a field\nTo: y\n\nx\n".to_owned(), "damaged-header"),
+        ("Subject: x".to_owned(), "damaged-header"),
         ("Subject: x\n \nTo: y\n\nx\n".to_owned(), "damaged-header"),
         ("Content-Type: multipart/mixed; boundary=b; boundary=c\n\n--b\n\nx\n--b--\n".to_owned(), "duplicate-parameter"),
         ("Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: base64\n\n--b\n\nx\n--b--\n".to_owned(), "encoded-multipart"),

@@ -31,7 +31,6 @@ fn plain_text_without_any_mime_field() {
 fn empty_bodies_and_bare_header_sections() {
     assert_eq!(edit("Subject: x\n\n"), "Subject: x\n\nAda King\nACME Engines\n");
     assert_eq!(edit("Subject: x\n"), "Subject: x\n\nAda King\nACME Engines\n");
-    assert_eq!(edit("Subject: x"), "Subject: x\n\nAda King\nACME Engines\n");
     assert_eq!(brief(&edit("Content-Type: text/html\n\n")), "Content-Type: text/html\n\n[SIGNATURE]");
     let empty = mail("Content-Type: multipart/mixed; boundary=b\n\n--b\n\n--b\nContent-Type: image/png\n\nx\n--b--");
     assert!(edit(&empty).contains("--b\n\nAda King\nACME Engines\n--b\n"), "{}", edit(&empty));
@@ -197,6 +196,14 @@ fn images_join_an_existing_related() {
 fn our_boundary_avoids_what_is_enclosed() {
     let text = mail(&leaf("text/html", "<p>=_signet_0000000000000007_0</p>"));
     assert!(edit_with(&text, &[with_image()]).contains("boundary=\"=_signet_0000000000000007_1\""));
+}
+
+#[test]
+fn a_signature_cannot_end_the_part_it_is_in() {
+    let text = mail(&multipart("mixed", "bound", &[leaf("text/plain", "Hi"), leaf("image/png", "x")]));
+    let output = edit_with(&text, &[with_text("", "Ada King\n--bound--\nACME Engines")]);
+    assert!(output.contains("\n=2D-bound--\n"), "{output}");
+    assert_eq!(message(&output).part_count(), 2);
 }
 
 #[test]
