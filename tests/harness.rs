@@ -13,6 +13,7 @@ pub(crate) mod setup;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -114,12 +115,12 @@ impl Script {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(decide));
     }
 
-    /// Acts once at `step`, then as usual.
-    pub(crate) fn once(&self, step: Step, action: Action) {
-        let done = std::sync::atomic::AtomicBool::new(false);
-        self.set(move |event| {
-            if event.step == step && !done.swap(true, std::sync::atomic::Ordering::AcqRel) { action.clone() } else { Action::Continue }
-        });
+    /// Acts once at `step`, then as usual. The answer turns true when it has acted.
+    pub(crate) fn once(&self, step: Step, action: Action) -> Arc<AtomicBool> {
+        let done = Arc::new(AtomicBool::new(false));
+        let acted = Arc::clone(&done);
+        self.set(move |event| if event.step == step && !done.swap(true, Ordering::AcqRel) { action.clone() } else { Action::Continue });
+        acted
     }
 
     /// Acts every time at `step`.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::harness::keys;
 
 /// The folder of the judges; [`None`] means that the test is to end here.
-pub fn installed(test: &str) -> Option<Judges> {
+pub(crate) fn installed(test: &str) -> Option<Judges> {
     let Some(folder) = std::env::var_os("SIGNET_JUDGES") else {
         eprintln!("SKIPPED: {test}: SIGNET_JUDGES names no folder; run `make judges` and set it to target/judges");
         return None;
@@ -23,20 +23,20 @@ pub fn installed(test: &str) -> Option<Judges> {
 }
 
 /// What `make judges` has installed.
-pub struct Judges {
+pub(crate) struct Judges {
     folder: PathBuf,
 }
 
 impl Judges {
     /// A source distribution that carries test data.
-    pub fn source(&self, name: &str) -> PathBuf {
+    pub(crate) fn source(&self, name: &str) -> PathBuf {
         let folder = self.folder.join("sources").join(name);
         assert!(folder.is_dir(), "{} is missing: run `make judges`", folder.display());
         folder
     }
 
     /// An empty folder that stays when the test ends, so that its content can be looked at.
-    pub fn output(&self, name: &str) -> PathBuf {
+    pub(crate) fn output(&self, name: &str) -> PathBuf {
         let folder = self.folder.join(name);
         if folder.exists() {
             std::fs::remove_dir_all(&folder).expect("the last run's folder can be removed");
@@ -46,12 +46,12 @@ impl Judges {
     }
 
     /// Python with the judges' packages.
-    pub fn python(&self) -> Command {
+    pub(crate) fn python(&self) -> Command {
         Command::new(self.folder.join("bin/python"))
     }
 
     /// One of the scripts beside this file.
-    pub fn script(&self, name: &str) -> Command {
+    pub(crate) fn script(&self, name: &str) -> Command {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/judges").join(name);
         let mut command = if name.ends_with(".pl") { Command::new("perl") } else { self.python() };
         command.arg(path);
@@ -59,7 +59,7 @@ impl Judges {
     }
 
     /// Writes the public keys of all seals as the scripts read them.
-    pub fn write_keys(&self, file: &Path) {
+    pub(crate) fn write_keys(&self, file: &Path) {
         let records = json!({
             "signet._domainkey.northwind.example": keys().tenant.record,
             "arc._domainkey.signet.example": keys().arc.record,
@@ -70,7 +70,7 @@ impl Judges {
 }
 
 /// Runs a program to its end; it must succeed. Its standard output.
-pub fn output(command: &mut Command) -> String {
+pub(crate) fn output(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}: run `make judges`"));
     let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}: {}\n{out}\n{error}", output.status);
@@ -78,22 +78,22 @@ pub fn output(command: &mut Command) -> String {
 }
 
 /// Runs a program that prints one JSON object a line.
-pub fn objects(command: &mut Command) -> Vec<Value> {
+pub(crate) fn objects(command: &mut Command) -> Vec<Value> {
     let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     output(command).lines().map(parse).collect()
 }
 
 /// A process that ends with this value, whatever happens.
-pub struct Running(pub std::process::Child);
+pub(crate) struct Running(pub(crate) std::process::Child);
 
 impl Running {
     /// Starts it.
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         Self(command.stdin(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}: run `make judges`")))
     }
 
     /// Asks it to end as an operator would, and waits.
-    pub fn terminate(&mut self, patience: Duration) {
+    pub(crate) fn terminate(&mut self, patience: Duration) {
         output(Command::new("kill").arg(self.0.id().to_string()));
         let begun = Instant::now();
         while self.0.try_wait().expect("it is our child").is_none() {

@@ -55,10 +55,12 @@ fn the_next_hop_dies_at_each_step() {
             for step in [Step::Connect, Step::Hello, Step::StartTls, Step::Mail, Step::Recipient, Step::Data, Step::Content, Step::Reset] {
                 let setup = Setup::new().change(|tenant| tenant.selector = Some(choice));
                 let rig = if step == Step::Data { with_data(setup) } else { setup }.start().await;
-                rig.script.once(step, Action::Close);
+                let killed = rig.script.once(step, Action::Close);
                 let what = format!("{choice:?} {step:?}");
                 persist(&rig, &message(FROM, &what.replace(' ', "-"), &body())).await;
                 exactly_once(&rig.arrived(), &what);
+                // One copy for all needs no RSET.
+                assert!(killed.load(Ordering::Acquire) || (choice, step) == (Choice::Skip, Step::Reset), "{what}: nothing was killed");
             }
         }
     });
@@ -210,6 +212,29 @@ fn the_client_dies_at_each_step() {
                 exactly_once(&rig.arrived(), &what);
             }
         }
+    });
+}
+
+#[test]
+fn a_client_that_died_without_a_word_is_recognised_when_it_comes_back() {
+    run(async {
+        let rig = Setup::new().start().await;
+        let mail = message(FROM, "silent", &body());
+        // Its host lost power: the connection stays open on our side, and nobody has read the 250.
+        let mut silent = rig.secure(&[]).await;
+        silent.command(&format!("MAIL FROM:<{FROM}>")).await.is("250");
+        for recipient in TO {
+            silent.command(&format!("RCPT TO:<{recipient}>")).await.is("250");
+        }
+        silent.command("DATA").await.is("354");
+        silent.send(client::dotted(&mail)).await;
+        rig.sink.wait_for(1).await;
+        persist(&rig, &mail).await;
+        exactly_once(&rig.arrived(), "sent once");
+        // If it lives after all, it goes on as usual, and what it sends again is sent again.
+        silent.reply().await.is("250");
+        silent.command("NOOP").await.is("250");
+        drop(silent);
     });
 }
 

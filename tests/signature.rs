@@ -174,7 +174,7 @@ fn a_message_with_too_many_hops_is_a_loop() {
         let mut client = rig.connect().await;
         client.ehlo().await;
         let hops = |count: usize, host: &str| {
-            let field = format!("Received: from a.example by {host}; Mon, 23 Nov 2026 08:12:22 +0000\r\n");
+            let field = format!("Received: from a.example by {host} with ESMTP id 1; Mon, 23 Nov 2026 08:12:22 +0000\r\n");
             [field.repeat(count).as_bytes(), &message("ada@northwind.example", "loop", "hi\r\n")].concat()
         };
         client.mail("ada@northwind.example", &[CUSTOMER], &hops(10, "b.example")).await.is("250");

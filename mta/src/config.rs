@@ -33,6 +33,7 @@ use crate::smtp::auth::StoredKeys;
 use crate::telemetry::LogSettings;
 use crate::tls::{ClientTlsSettings, ServerTlsSettings};
 
+pub use crate::tenant::{Proof, SecretHeader};
 pub use error::{ConfigError, ConfigErrors};
 pub use zone::Zone;
 
@@ -287,42 +288,6 @@ pub struct Tenant {
     pub seal: Seal,
     /// Where its mail goes.
     pub route: Return,
-}
-
-/// What a peer and a message must prove. Every factor that is configured is demanded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Proof {
-    /// Where the peer connects from.
-    pub networks: Vec<IpNet>,
-    /// Names in the peer's client certificate: exact, or `*.` and a suffix.
-    pub certificate_names: Vec<String>,
-    /// Server names that the peer asks for (RFC 6066).
-    pub server_names: Vec<String>,
-    /// A login of this tenant (RFC 4954).
-    pub login: bool,
-    /// The reverse-path is in one of the tenant's domains.
-    pub reverse_path: bool,
-    /// Exactly one `X-MS-Exchange-CrossTenant-Id` with this value, lower case.
-    pub cross_tenant_id: Option<String>,
-    /// Exactly one field of this name with this value.
-    pub secret_header: Option<SecretHeader>,
-    /// The author's address in `From` is in one of the tenant's domains.
-    pub header_from: bool,
-}
-
-/// A header field that a mail-flow rule sets and that only the tenant's own mail can carry.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecretHeader {
-    /// The field's name.
-    pub name: String,
-    /// Its value.
-    pub value: String,
-}
-
-impl std::fmt::Debug for SecretHeader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SecretHeader").field("name", &self.name).finish_non_exhaustive()
-    }
 }
 
 /// Who may log in, with what the server keeps of the password (RFC 5802 section 3).

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
@@ -17,7 +18,7 @@ use crate::config::{Config, ListenerTls};
 use crate::cpu::Cpu;
 use crate::handoff::{Ledger, Pool};
 use crate::plugin::{Engine, EngineError};
-use crate::service::{Parts, SWEEP_INTERVAL, Service, ServiceError, Shared};
+use crate::service::{MessageIds, SWEEP_INTERVAL, Service, ServiceError, Shared};
 use crate::smtp::server::{self, Connections, Listener, Mode};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{self, Health, Metrics, MetricsError};
@@ -109,7 +110,9 @@ impl Server {
         let store = config.state.directory.as_deref().map(|folder| Store::open(&folder.join("signet.db"))).transpose()?;
         let ledger = Ledger::open(config.state.ledger(), store, now).await?;
         let limits = &config.limits;
-        let parts = Parts {
+        let shared = Arc::new(Shared {
+            service: ArcSwap::from_pointee(service),
+            message_ids: MessageIds::new(now),
             pool: Arc::new(Pool::new(Arc::new(resolver.hosts()), limits.connections)),
             resolver,
             ledger: Arc::new(ledger),
@@ -119,8 +122,7 @@ impl Server {
             metrics: metrics.clone(),
             engine,
             observer,
-        };
-        let shared = Arc::new(Shared::new(service, parts, now));
+        });
         let (drain, drained) = watch::channel(false);
         let health = Health::new();
         let mut tasks = JoinSet::new();

@@ -39,22 +39,8 @@ pub type Observer = Arc<dyn Fn(&MessageEvent) + Send + Sync>;
 
 /// What all connections share, across reloads.
 pub(crate) struct Shared {
-    service: ArcSwap<Service>,
-    pub(crate) resolver: Resolver,
-    pub(crate) pool: Arc<Pool>,
-    pub(crate) ledger: Arc<Ledger>,
-    pub(crate) budget: Arc<Budget>,
-    pub(crate) connections: Connections,
-    pub(crate) cpu: Cpu,
-    pub(crate) metrics: Metrics,
-    pub(crate) engine: Engine,
-    observer: Option<Observer>,
-    epoch: u64,
-    messages: AtomicU64,
-}
-
-/// The parts of [`Shared`] that are made elsewhere.
-pub(crate) struct Parts {
+    pub(crate) service: ArcSwap<Service>,
+    pub(crate) message_ids: MessageIds,
     pub(crate) resolver: Resolver,
     pub(crate) pool: Arc<Pool>,
     pub(crate) ledger: Arc<Ledger>,
@@ -66,14 +52,24 @@ pub(crate) struct Parts {
     pub(crate) observer: Option<Observer>,
 }
 
-impl Shared {
-    pub(crate) fn new(service: Service, parts: Parts, now: SystemTime) -> Self {
-        let Parts { resolver, pool, ledger, budget, connections, cpu, metrics, engine, observer } = parts;
-        let epoch = now.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or_default());
-        let service = ArcSwap::from_pointee(service);
-        Self { service, resolver, pool, ledger, budget, connections, cpu, metrics, engine, observer, epoch, messages: AtomicU64::new(0) }
+/// Ids that are unique among all messages of this host: the start of the process and a number.
+pub(crate) struct MessageIds {
+    epoch: u64,
+    count: AtomicU64,
+}
+
+impl MessageIds {
+    pub(crate) fn new(start: SystemTime) -> Self {
+        let epoch = start.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or_default());
+        Self { epoch, count: AtomicU64::new(0) }
     }
 
+    pub(crate) fn next(&self) -> String {
+        format!("{:x}.{:x}", self.epoch, self.count.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Shared {
     /// The generation in force.
     pub(crate) fn service(&self) -> Arc<Service> {
         self.service.load_full()
@@ -82,11 +78,6 @@ impl Shared {
     /// Puts another generation in force.
     pub(crate) fn replace(&self, service: Service) {
         self.service.store(Arc::new(service));
-    }
-
-    /// Unique among all messages of this host: the start of the process and a number.
-    pub(crate) fn next_message_id(&self) -> String {
-        format!("{:x}.{:x}", self.epoch, self.messages.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Makes the record of a message known.

@@ -22,6 +22,8 @@ CONTENT = {
 WINDOWS = (64, 32, 16, 8, 4, 2)
 # Guesses where it goes on, before a message counts as not contained.
 GUESSES = 20000
+# Fields, text, the wrapper's head, HTML, images, the wrapper's end: more additions than these are no proof of anything.
+ADDITIONS = 6
 
 
 def additions(old: bytes, new: bytes) -> list[bytes] | None:
@@ -32,7 +34,8 @@ def additions(old: bytes, new: bytes) -> list[bytes] | None:
         step = common(old, i, new, j)
         i, j = i + step, j + step
         if i == len(old):
-            return found + ([new[j:]] if j < len(new) else [])
+            found += [new[j:]] if j < len(new) else []
+            return found if len(found) <= ADDITIONS else None
         for window in WINDOWS:
             k = new.find(old[i : i + window], j + 1)
             if k >= 0:

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Config, Dns, Limits, ListenerTls, Plugins, Proof, Return, State, Tenant, TextFile, Timeouts};
+use super::{Config, Dns, Limits, ListenerTls, Plugins, Return, State, Tenant, TextFile, Timeouts};
 use crate::handoff::{LedgerSettings, Route, RouteLimits};
 use crate::smtp::{client, server, session};
 use crate::tenant::TenantId;
@@ -167,7 +167,7 @@ impl Tenant {
             name: self.name.clone(),
             domains: self.domains.clone(),
             partners: self.partners.clone(),
-            proof: self.proof.factors(),
+            proof: self.proof.clone(),
         })
     }
 
@@ -185,22 +185,6 @@ impl Tenant {
 impl TextFile {
     fn file(&self) -> plugin::File {
         plugin::File { name: self.name.clone(), content: self.content.clone() }
-    }
-}
-
-impl Proof {
-    fn factors(&self) -> tenant::Proof {
-        let secret = |header: &super::SecretHeader| tenant::SecretHeader { name: header.name.clone(), value: header.value.clone() };
-        tenant::Proof {
-            networks: self.networks.clone(),
-            certificate_names: self.certificate_names.clone(),
-            server_names: self.server_names.clone(),
-            login: self.login,
-            reverse_path: self.reverse_path,
-            cross_tenant_id: self.cross_tenant_id.clone(),
-            secret_header: self.secret_header.as_ref().map(secret),
-            header_from: self.header_from,
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What has been delivered although the sender does not know it: so that its next attempt doubles nothing.
 //!
 //! Two things are recorded: the recipients of delivered copies when other copies of the message failed, and whole messages whose 250 the
-//! sender may not have seen. A message is known by SHA-256 over tenant, reverse-path, Message-ID and content without the leading trace
+//! sender may not have seen. While the sender's connection is open, the latter are [`Unconfirmed`]: a sender that died without a word may be
+//! back before its old connection is known to be dead. A message is known by SHA-256 over tenant, reverse-path, Message-ID and content without the leading trace
 //! fields; recipients by SHA-256 in the context of the message. No address and no content is kept. The records live in memory and, when there
 //! is a store, in SQLite; a message is looked up in memory, and hashed in full only if its Message-ID is on record.
 //!
@@ -162,6 +163,52 @@ impl Receipt {
     }
 }
 
+/// A receipt on hold: while this lives, the same message over another connection counts as delivered. Dropping it says that the sender has our
+/// 250.
+pub struct Unconfirmed {
+    ledger: Arc<Ledger>,
+    receipt: Arc<Mutex<Receipt>>,
+}
+
+impl std::fmt::Debug for Unconfirmed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Unconfirmed").finish_non_exhaustive()
+    }
+}
+
+impl Unconfirmed {
+    /// See [`Receipt::condense`].
+    pub fn condense(&self) {
+        lock(&self.receipt).condense();
+    }
+
+    /// The sender went away: see [`Ledger::record_unconfirmed`].
+    pub async fn record(self, now: SystemTime) -> Result<(), StoreError> {
+        let (label, key, recipients) = {
+            let receipt = lock(&self.receipt);
+            (receipt.label, receipt.key(), receipt.recipients.clone())
+        };
+        self.ledger.record(label, key, recipients, now, self.ledger.settings.unconfirmed).await
+    }
+}
+
+impl Drop for Unconfirmed {
+    fn drop(&mut self) {
+        let label = lock(&self.receipt).label;
+        let mut memory = self.ledger.memory();
+        if let Some(held) = memory.unconfirmed.get_mut(&label) {
+            held.retain(|receipt| !Arc::ptr_eq(receipt, &self.receipt));
+            if held.is_empty() {
+                memory.unconfirmed.remove(&label);
+            }
+        }
+    }
+}
+
+fn lock(receipt: &Mutex<Receipt>) -> MutexGuard<'_, Receipt> {
+    receipt.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The records.
 pub struct Ledger {
     settings: LedgerSettings,
@@ -174,6 +221,7 @@ struct Memory {
     delivered: HashMap<Label, Vec<Row>>,
     rows: usize,
     handing_off: HashSet<(Label, RecipientKey)>,
+    unconfirmed: HashMap<Label, Vec<Arc<Mutex<Receipt>>>>,
 }
 
 struct Row {
@@ -216,16 +264,37 @@ impl Ledger {
         self.record(identity.label, identity.message(), recipients, now, self.settings.partial).await
     }
 
+    /// Holds a receipt until its sender has shown that it has our 250, or has gone.
+    pub fn hold(self: &Arc<Self>, receipt: Receipt) -> Unconfirmed {
+        let label = receipt.label;
+        let receipt = Arc::new(Mutex::new(receipt));
+        self.memory().unconfirmed.entry(label).or_default().push(Arc::clone(&receipt));
+        Unconfirmed { ledger: Arc::clone(self), receipt }
+    }
+
     /// Those of the recipients that have the message already.
     pub(super) fn delivered(&self, identity: &Identity, now: SystemTime) -> HashSet<RecipientKey> {
         // Hashing the content takes time; nobody else should wait for it.
-        if !self.memory().delivered.contains_key(&identity.label) {
-            return HashSet::new();
-        }
+        let held = {
+            let memory = self.memory();
+            let held = memory.unconfirmed.get(&identity.label).cloned().unwrap_or_default();
+            if held.is_empty() && !memory.delivered.contains_key(&identity.label) {
+                return HashSet::new();
+            }
+            held
+        };
         let message = identity.message();
+        let mut delivered = HashSet::new();
+        for receipt in &held {
+            let receipt = lock(receipt);
+            if receipt.key() == message {
+                delivered.extend(receipt.recipients.iter().copied());
+            }
+        }
         let memory = self.memory();
         let rows = memory.delivered.get(&identity.label).map_or(&[][..], Vec::as_slice);
-        rows.iter().filter(|row| row.message == message && row.expires > now).map(|row| row.recipient).collect()
+        delivered.extend(rows.iter().filter(|row| row.message == message && row.expires > now).map(|row| row.recipient));
+        delivered
     }
 
     /// Marks a message as being handed off; `None` when it already is, to one of these recipients.

@@ -16,7 +16,7 @@ use crate::smtp::client::{ClientError, Phase, Target, Timeouts};
 use crate::smtp::reply::Reply;
 use crate::tenant::TenantId;
 
-pub use ledger::{Ledger, LedgerSettings, Receipt};
+pub use ledger::{Ledger, LedgerSettings, Receipt, Unconfirmed};
 pub use pass_through::{Transaction, deliver_late};
 pub use pool::Pool;
 
@@ -117,7 +117,7 @@ impl HandedOff {
         self.repeated
     }
 
-    /// To be given to [`Ledger::record_unconfirmed`] if the sender goes away before it shows that it has our answer.
+    /// For [`Ledger::hold`], until the sender has shown that it has our answer.
     pub fn into_receipt(self) -> Receipt {
         self.receipt
     }

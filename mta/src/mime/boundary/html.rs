@@ -69,6 +69,9 @@ struct Walk<'a> {
     /// A second boundary, flat, behind quotes that were answered.
     second: Option<Boundary>,
     answers: bool,
+    /// Open elements with these roles.
+    quotes: usize,
+    gmail_quotes: usize,
     /// Inside Gmail's container, behind its first block quote.
     between_quotes: bool,
     /// Gmail's container holds forwarded mail.
@@ -122,6 +125,8 @@ impl<'a> Walk<'a> {
             boundary: None,
             second: None,
             answers: false,
+            quotes: 0,
+            gmail_quotes: 0,
             between_quotes: false,
             forwarded: false,
             quoted_since: None,
@@ -141,10 +146,7 @@ impl<'a> Walk<'a> {
     fn is_quoted(&self) -> bool {
         match self.boundary {
             Some((_, Quote::Flat)) => true,
-            _ => {
-                self.second.is_some()
-                    || self.stack.iter().any(|open| open.role == Role::Quote || open.role == Role::GmailQuote && !self.between_quotes)
-            }
+            _ => self.second.is_some() || self.quotes > 0 || self.gmail_quotes > 0 && !self.between_quotes,
         }
     }
 
@@ -209,6 +211,8 @@ impl<'a> Walk<'a> {
         self.imply_end_tags(class);
         let role = elements::mark(name, attributes).map_or(Role::None, |mark| self.marked(at.start, mark));
         if !matches!(class, Class::Void | Class::Break) && self.stack.len() < MAXIMUM_DEPTH {
+            self.quotes += usize::from(role == Role::Quote);
+            self.gmail_quotes += usize::from(role == Role::GmailQuote);
             self.stack.push(Open { name, class, role, start: at.start });
             self.quote_changes(at.start);
         }
@@ -230,8 +234,14 @@ impl<'a> Walk<'a> {
             return;
         };
         match open.role {
-            Role::Quote => self.between_quotes = !self.forwarded && self.stack.iter().any(|open| open.role == Role::GmailQuote),
-            Role::GmailQuote => (self.between_quotes, self.forwarded) = (false, false),
+            Role::Quote => {
+                self.quotes -= 1;
+                self.between_quotes = !self.forwarded && self.gmail_quotes > 0;
+            }
+            Role::GmailQuote => {
+                self.gmail_quotes -= 1;
+                (self.between_quotes, self.forwarded) = (false, false);
+            }
             _ => {}
         }
     }
@@ -361,9 +371,7 @@ impl<'a> Walk<'a> {
         if self.stack.iter().any(|open| matches!(open.role, Role::Own | Role::Signature)) || line.octets.is_empty() {
             return;
         }
-        if self.stack.iter().any(|open| open.role == Role::GmailQuote)
-            && lines::separator(&self.string(line)).is_some_and(|line| line.forward)
-        {
+        if self.gmail_quotes > 0 && lines::separator(&self.string(line)).is_some_and(|line| line.forward) {
             self.forwarded = true;
             if let Some((boundary, _)) = &mut self.boundary {
                 boundary.forward = true;

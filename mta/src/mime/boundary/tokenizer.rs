@@ -110,15 +110,9 @@ fn comment(rest: &[u8]) -> (usize, Token<'_>) {
         return (6, Token::Hidden);
     }
     // "--!>" closes a comment too.
-    let end = memmem::find_iter(text, b"--").find_map(|dashes| match text.get(dashes + 2..) {
-        Some([b'>', ..]) => Some(dashes + 3),
-        Some([b'!', b'>', ..]) => Some(dashes + 4),
-        Some([b'-', ..]) => {
-            let run = text[dashes..].iter().take_while(|&&octet| octet == b'-').count();
-            (text.get(dashes + run) == Some(&b'>')).then_some(dashes + run + 1)
-        }
-        _ => None,
-    });
+    let usual = memmem::find(text, b"-->");
+    let other = memmem::find(&text[..usual.unwrap_or(text.len())], b"--!>");
+    let end = other.map(|at| at + 4).or(usual.map(|at| at + 3));
     end.map_or((rest.len(), Token::Unfinished), |end| (4 + end, Token::Hidden))
 }
 

@@ -9,7 +9,7 @@ use crate::signature::{Fragment, Placed};
 const MARK_VERSION: &str = "1";
 
 /// What a block inherits from the text around it, set back to where a template starts from. Only inline: clients drop style sheets.
-const NEUTRAL: &str = "clear:both;margin:12px 0 0 0;padding:0;border:0;text-indent:0;line-height:normal;white-space:normal;\
+const NEUTRAL: &str = "clear:both;margin:12px 0;padding:0;border:0;text-indent:0;line-height:normal;white-space:normal;\
                        font-style:normal;font-weight:normal;text-decoration:none;letter-spacing:normal;text-align:";
 
 /// The HTML of several signatures, from top to bottom.

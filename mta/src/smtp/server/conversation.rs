@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::transaction::Mail;
 use super::{Listener, Stream};
 use crate::budget::Reservation;
-use crate::handoff::Receipt;
+use crate::handoff::Unconfirmed;
 use crate::message::{Peer, Tls};
 use crate::service::{Shared, Terms};
 use crate::smtp::reply::Reply;
@@ -83,7 +83,7 @@ pub(super) struct Conversation {
     tls: Option<Tls>,
     mail: Option<Mail>,
     reservation: Option<Reservation>,
-    receipt: Option<Receipt>,
+    receipt: Option<Unconfirmed>,
     content_since: Instant,
     receiving: bool,
 }
@@ -241,8 +241,10 @@ impl Conversation {
             prepared.abandon(&self.shared).await;
             return Err(end);
         }
+        // Whoever sends the next message over the same connection is alive.
+        self.receipt = None;
         let (reply, receipt) = prepared.deliver(&self.shared).await;
-        self.receipt = receipt;
+        self.receipt = receipt.map(|receipt| self.shared.ledger.hold(receipt));
         Ok(reply)
     }
 
@@ -368,7 +370,7 @@ impl Conversation {
                 Err(_) if condensed || self.receipt.is_none() => return Err(End::Timeout),
                 Err(_) => {
                     condensed = true;
-                    if let Some(receipt) = &mut self.receipt {
+                    if let Some(receipt) = &self.receipt {
                         receipt.condense();
                     }
                 }
@@ -379,7 +381,7 @@ impl Conversation {
     /// The peer has not shown that it has our 250: should it send the message again, it is answered without sending it on.
     async fn remember_unconfirmed(&mut self) {
         let Some(receipt) = self.receipt.take() else { return };
-        if let Err(error) = self.shared.ledger.record_unconfirmed(&receipt, SystemTime::now()).await {
+        if let Err(error) = receipt.record(SystemTime::now()).await {
             tracing::error!(event = "ledger.write-failed", %error, "an unconfirmed delivery is remembered until the process ends only");
         }
     }

@@ -78,7 +78,7 @@ impl Mail {
     /// Runs the pipeline over the complete message. An error is the reply to a message that goes no further.
     pub(super) async fn prepare(self, shared: &Arc<Shared>, message: Message, receive: Duration) -> Result<Prepared, Reply> {
         let begun = Instant::now();
-        let id: Arc<str> = shared.next_message_id().into();
+        let id: Arc<str> = shared.message_ids.next().into();
         let accepted = Accepted {
             id: Arc::clone(&id),
             peer: Arc::clone(&self.peer),
