@@ -15,7 +15,10 @@ fn parameters_reach_the_next_hop_as_they_came() {
         let rig = Setup::new().start().await;
         let mail = message(FROM, "parameters", "gr\u{fc}\u{df}e\r\n");
         let from = format!("<{FROM}> SIZE={} BODY=8BITMIME RET=HDRS ENVID=QQ314159+2B SMTPUTF8", mail.len());
-        let to = ["<lucia@contoso.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Lucia+2Bx@contoso.example", "<\u{fc}ser@contoso.example> NOTIFY=NEVER"];
+        let to = [
+            "<lucia@contoso.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Lucia+2Bx@contoso.example",
+            "<\u{fc}ser@contoso.example> NOTIFY=NEVER",
+        ];
         rig.send(&from, &to, &mail).await.is("250");
         let received = rig.one();
         let words: Vec<_> = received.mail_from.split(' ').collect();
@@ -66,7 +69,9 @@ fn eight_bit_content_is_refused_where_the_next_hop_lacks_8bitmime() {
 fn delivery_status_parameters_are_left_out_where_the_next_hop_lacks_dsn() {
     run(async {
         let rig = lacking("DSN").await;
-        rig.send(&format!("<{FROM}> RET=FULL ENVID=a"), &["<lucia@contoso.example> NOTIFY=NEVER"], &message(FROM, "dsn", "hi\r\n")).await.is("250");
+        rig.send(&format!("<{FROM}> RET=FULL ENVID=a"), &["<lucia@contoso.example> NOTIFY=NEVER"], &message(FROM, "dsn", "hi\r\n"))
+            .await
+            .is("250");
         let received = rig.one();
         assert_eq!((received.mail_from, received.recipients), (format!("<{FROM}>"), vec![format!("<{TO}>")]));
     });

@@ -38,7 +38,8 @@ async fn persist(rig: &Rig, mail: &[u8]) -> usize {
 /// Each recipient has exactly one copy.
 #[track_caller]
 fn exactly_once(arrived: &[Received], what: &str) {
-    let mut recipients: Vec<_> = arrived.iter().flat_map(|received| &received.recipients).map(|path| path.trim_matches(['<', '>'])).collect();
+    let mut recipients: Vec<_> =
+        arrived.iter().flat_map(|received| &received.recipients).map(|path| path.trim_matches(['<', '>'])).collect();
     recipients.sort_unstable();
     assert_eq!(recipients, TO, "{what}");
 }
@@ -68,8 +69,8 @@ fn the_next_hop_dies_at_each_step() {
 
 /// A way to the next hop that cuts its first connection after so many octets from Signet, inside the handshake or inside the content.
 async fn cutting(target: SocketAddr, after: usize) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
+    let address = listener.local_addr().expect("an address");
     let connections = Arc::new(AtomicUsize::new(0));
     tokio::spawn(async move {
         while let Ok((mut inner, _)) = listener.accept().await {
@@ -167,7 +168,7 @@ async fn die(rig: &Rig, mail: &[u8], death: Death) {
         Death::StartTls => return client.send("STARTTLS\r\n").await,
         _ => {}
     }
-    let mut client = client.start_tls(&client::tls(&[]), SIGNET).await.unwrap();
+    let mut client = client.start_tls(&client::tls(&[]), SIGNET).await.expect("the handshake succeeds");
     if death == Death::Handshake {
         return;
     }
@@ -210,7 +211,29 @@ fn the_client_dies_at_each_step() {
                 // The same text with another Message-ID is another message.
                 persist(&rig, &message(FROM, "another", &body())).await;
                 exactly_once(&rig.arrived(), &what);
+                assert_eq!(rig.server.memory_in_use(), 0, "{what}");
             }
+        }
+    });
+}
+
+#[test]
+fn the_client_dies_while_the_next_hop_is_busy_with_its_message() {
+    run(async {
+        for choice in [Choice::Skip, Choice::SignFirst] {
+            let rig = Setup::new().change(|tenant| tenant.selector = Some(choice)).start().await;
+            let busy = rig.script.once(Step::Content, Action::Delay(Duration::from_millis(400)));
+            let mail = message(FROM, "busy", &body());
+            let dying = async {
+                let mut client = rig.secure(&[]).await;
+                // It never reads the reply.
+                drop(tokio::time::timeout(Duration::from_millis(200), client.try_mail(FROM, &TO, &mail)).await);
+            };
+            dying.await;
+            assert!(busy.load(Ordering::Acquire), "the next hop has the content");
+            persist(&rig, &mail).await;
+            exactly_once(&rig.arrived(), &format!("{choice:?}"));
+            assert_eq!(rig.server.memory_in_use(), 0);
         }
     });
 }
@@ -233,8 +256,8 @@ fn a_client_that_died_without_a_word_is_recognised_when_it_comes_back() {
         exactly_once(&rig.arrived(), "sent once");
         // If it lives after all, it goes on as usual, and what it sends again is sent again.
         silent.reply().await.is("250");
-        silent.command("NOOP").await.is("250");
-        drop(silent);
+        silent.mail(FROM, &TO, &mail).await.is("250");
+        exactly_once(&rig.arrived(), "sent again on purpose");
     });
 }
 

@@ -78,7 +78,9 @@ fn a_next_hop_that_is_not_there_gives_451() {
 fn a_slow_next_hop_gives_451_before_the_sender_gives_up() {
     run(async {
         let limits = "recipient_within = \"400 ms\"\ndeliver_within = \"400 ms\"";
-        for (step, heard) in [(Step::Connect, "451 4.4.1"), (Step::Mail, "451 4.4.1"), (Step::Recipient, "451 4.4.1"), (Step::Content, "451 4.4.1")] {
+        for (step, heard) in
+            [(Step::Connect, "451 4.4.1"), (Step::Mail, "451 4.4.1"), (Step::Recipient, "451 4.4.1"), (Step::Content, "451 4.4.1")]
+        {
             let rig = Setup::new().change(|tenant| tenant.return_more = limits.to_owned()).start().await;
             rig.script.always(step, Action::Delay(Duration::from_secs(20)));
             let begun = Instant::now();

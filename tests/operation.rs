@@ -109,7 +109,7 @@ fn over_the_memory_budget_messages_wait_with_452_and_then_go_through() {
         second.mail(FROM, &[TO], &message(FROM, "small", "hi\r\n")).await.is("250");
         first.send(&client::dotted(&big)[500_000..]).await;
         first.reply().await.is("250");
-        second.mail(FROM, &[TO], &big).await.is("250");
+        second.mail(FROM, &[TO], &message(FROM, "big-2", &"0123456789abcde\r\n".repeat(50_000))).await.is("250");
         first.command("NOOP").await.is("250");
         second.command("NOOP").await.is("250");
         assert_eq!(rig.server.memory_in_use(), 0);

@@ -10,7 +10,7 @@ use rsasl::prelude::{SASLClient, SASLConfig};
 use rustls::ClientConfig;
 use signet::demo::materials::Authority;
 
-use crate::harness::setup::{IMPLICIT, STARTTLS};
+use crate::harness::setup::{IMPLICIT, PLAIN, STARTTLS};
 use crate::harness::*;
 
 const FROM: &str = "ada@northwind.example";
@@ -35,8 +35,8 @@ fn tls_from_the_first_octet_takes_mail() {
 
 fn versions(versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
-    Arc::new(config.with_root_certificates(authority().roots().unwrap()).with_no_client_auth())
+    let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).expect("the settings are good");
+    Arc::new(config.with_root_certificates(authority().roots().expect("the settings are good")).with_no_client_auth())
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_certificate_is_chosen_by_the_server_name() {
 
 /// The password is `correct horse`.
 async fn with_login() -> Rig {
-    let stored = signet::stored_keys("correct horse").unwrap();
+    let stored = signet::stored_keys("correct horse").expect("keys");
     let login = format!("[[tenant.login]]\nname = \"printer\"\nsecret = \"{stored}\"");
     Setup::new().tenant(TenantSetup::northwind().proof("login = true\nreverse_path = true").more(&login)).start().await
 }
@@ -128,7 +128,14 @@ fn a_login_by_plain_proves_the_tenant() {
     run(async {
         let rig = with_login().await;
         let mut client = rig.secure(&[]).await;
-        assert!(client.ehlo().await.lines.iter().any(|line| line.starts_with("AUTH ") && line.contains("PLAIN") && line.contains("SCRAM-SHA-256")));
+        assert!(
+            client
+                .ehlo()
+                .await
+                .lines
+                .iter()
+                .any(|line| line.starts_with("AUTH ") && line.contains("PLAIN") && line.contains("SCRAM-SHA-256"))
+        );
         client.command(&format!("MAIL FROM:<{FROM}>")).await.is("530 5.7.0");
         client.command(&format!("AUTH PLAIN {}", plain("correct horse"))).await.is("235 2.7.0");
         client.mail(FROM, &[TO], &message(FROM, "plain", "hi\r\n")).await.is("250");
@@ -141,7 +148,7 @@ fn a_login_by_plain_proves_the_tenant() {
         let mut client = rig.secure(&[]).await;
         client.command("AUTH PLAIN").await.is("334");
         client.command(&plain("correct horse")).await.is("235 2.7.0");
-        client.command(&format!("MAIL FROM:<ada@elsewhere.example>")).await.is("550 5.7.1");
+        client.command("MAIL FROM:<ada@elsewhere.example>").await.is("550 5.7.1");
     });
 }
 
@@ -213,5 +220,21 @@ fn a_key_that_others_can_read_keeps_the_server_from_starting() {
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
         let error = rig.reload().await.unwrap_err();
         assert!(error.contains("listener.key") && error.contains("chmod 600"), "{error}");
+    });
+}
+
+#[test]
+fn listeners_of_all_kinds_serve_side_by_side() {
+    run(async {
+        let rig = Setup::new().also_listener(IMPLICIT).also_listener(PLAIN).start().await;
+        let [_, implicit, plain] = rig.server.addresses() else { panic!("three listeners") };
+        let starttls = rig.secure(&[]).await;
+        let implicit = Client::implicit(*implicit, &client::tls(&[]), SIGNET).await;
+        let plain = Client::connect(*plain).await;
+        for (mut client, id, with) in [(starttls, "starttls", "ESMTPS"), (implicit, "implicit", "ESMTPS"), (plain, "plain", "ESMTP")] {
+            client.ehlo().await;
+            client.mail(FROM, &[TO], &message(FROM, id, "hi\r\n")).await.is("250");
+            assert!(field(&rig.one().content, "Received")[0].contains(&format!("with {with} ")));
+        }
     });
 }

@@ -108,14 +108,18 @@ fn a_proven_loop_token_means_no_second_signature_and_a_look_alike_means_nothing(
 fn a_message_that_carries_the_signature_already_gets_none() {
     with_rig(async |rig| {
         let html = |body: &str| {
-            text(&message(ADA, "html", "")).replace("text/plain", "text/html") + &format!("<html><body><p>Hello.</p>{body}</body></html>\r\n")
+            text(&message(ADA, "html", "")).replace("text/plain", "text/html")
+                + &format!("<html><body><p>Hello.</p>{body}</body></html>\r\n")
         };
         rig.send(ADA, &[CUSTOMER], html("").as_bytes()).await.is("250");
         let once = rig.one().content;
         drop(rig.events());
         // The author's client has stored it with the signature: the header is new, the loop token is gone.
         let start = signet::header::body_start(&once);
-        let kept = [signet::header::fields(&once).find(|field| field.is("Content-Type")), signet::header::fields(&once).find(|field| field.is("Content-Transfer-Encoding"))];
+        let kept = [
+            signet::header::fields(&once).find(|field| field.is("Content-Type")),
+            signet::header::fields(&once).find(|field| field.is("Content-Transfer-Encoding")),
+        ];
         let structure: String = kept.into_iter().flatten().map(|field| text(&once[field.span])).collect();
         let again = text(&message(ADA, "again", "")).replace("Content-Type: text/plain; charset=utf-8\r\n", &structure);
         rig.send(ADA, &[CUSTOMER], &[again.as_bytes(), &once[start..]].concat()).await.is("250");

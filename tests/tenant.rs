@@ -1,5 +1,9 @@
 //! Whose mail it is: every factor that a tenant demands must agree, or nothing goes on.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use signet::demo::return_host::{Action, Step};
+
 use crate::harness::setup::STARTTLS;
 use crate::harness::*;
 
@@ -10,7 +14,7 @@ const SOUTH: &str = "0b1c9a52-7d0e-4b86-9c41-5e2a8d6b7f10";
 
 /// A rig whose listener has a second certificate, for `OTHER_SNI`.
 fn two_names(setup: Setup) -> Setup {
-    let identity = authority().issue(&[OTHER_SNI]).unwrap();
+    let identity = authority().issue(&[OTHER_SNI]).expect("a certificate");
     let listener = format!("{STARTTLS}\n[[listener.identity]]\ncertificate = \"tls/other.pem\"\nkey = \"tls/other.key\"");
     setup.listener(&listener).file("tls/other.pem", &identity.certificate_pem).file("tls/other.key", &identity.key_pem)
 }
@@ -36,7 +40,7 @@ fn ok() -> Attempt {
 async fn attempt(rig: &Rig, attempt: &Attempt) -> Reply {
     let mut client = rig.connect().await;
     client.ehlo().await;
-    let mut client = client.start_tls(&client::tls(attempt.certificate), attempt.server_name).await.unwrap();
+    let mut client = client.start_tls(&client::tls(attempt.certificate), attempt.server_name).await.expect("the handshake succeeds");
     client.ehlo().await;
     let fields: String = attempt.fields.iter().map(|field| format!("{field}\r\n")).collect();
     let mail = [fields.as_bytes(), &message(FROM, "factors", "hi\r\n")].concat();
@@ -137,8 +141,13 @@ fn the_null_reverse_path_belongs_to_the_tenant_of_the_author() {
             let received = rig.one();
             assert!(received.mail_from.starts_with("<>"), "{}", received.mail_from);
         }
+        // Proven or not, what nobody may answer gets no signature.
+        client.mail("<>", &[TO], &dkim_sign(&message(FROM, "bounce", "hi\r\n"))).await.is("250");
+        assert_eq!(rig.event().passed, "null-reverse-path");
+        assert_eq!(rig.arrived().len(), 1);
         client.mail("<>", &[TO], &message("m@mallory.example", "bounce", "hi\r\n")).await.is("550 5.7.1");
-        let two_authors = String::from_utf8(message(FROM, "bounce", "hi\r\n")).unwrap().replace("From:", "From: <sue@southwind.example>\r\nFrom:");
+        let two_authors =
+            String::from_utf8(message(FROM, "bounce", "hi\r\n")).unwrap().replace("From:", "From: <sue@southwind.example>\r\nFrom:");
         client.mail("<>", &[TO], two_authors.as_bytes()).await.is("550 5.7.1");
         assert_eq!(rig.arrived().len(), 0);
     });
@@ -156,7 +165,7 @@ fn while_the_tenant_is_open_a_second_recipient_waits_and_the_next_hop_still_answ
         client.send(client::dotted(&message(FROM, "open", "hi\r\n"))).await;
         client.reply().await.is("250");
         assert_eq!(rig.one().recipients, [format!("<{TO}>")]);
-        rig.script.always(signet::demo::return_host::Step::Recipient, signet::demo::return_host::Action::Reply("550 5.1.1 unknown".to_owned()));
+        rig.script.always(Step::Recipient, Action::Reply("550 5.1.1 unknown".to_owned()));
         client.mail("<>", &[TO], &message(FROM, "open-2", "hi\r\n")).await.is("550 5.1.1");
         assert_eq!(rig.arrived().len(), 0);
     });
@@ -189,8 +198,7 @@ fn two_tenants_are_told_apart_by_the_login_and_no_login_opens_the_other() {
             .await;
         for (name, from, tenant) in [("north", FROM, TENANT), ("south", "sue@southwind.example", SOUTH)] {
             let mut client = rig.secure(&[]).await;
-            use base64::Engine as _;
-            let response = base64::engine::general_purpose::STANDARD.encode(format!("\0{name}\0correct horse"));
+            let response = STANDARD.encode(format!("\0{name}\0correct horse"));
             client.command(&format!("AUTH PLAIN {response}")).await.is("235");
             client.mail(from, &[TO], &message(from, name, "hi\r\n")).await.is("250");
             assert_eq!(rig.event().tenant, tenant);

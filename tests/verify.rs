@@ -46,7 +46,8 @@ fn an_unproven_author_gets_what_the_policy_says() {
     run(async {
         let mail = message(FROM, "unproven", "hi\r\n");
         let forged = String::from_utf8(dkim_sign(&mail)).unwrap().replace("\r\n\r\nhi", "\r\n\r\nho").into_bytes();
-        for (policy, reply, signed) in [("reject", "550 5.7.26", None), ("relay-unsigned", "250", Some(false)), ("sign", "250", Some(true))] {
+        for (policy, reply, signed) in [("reject", "550 5.7.26", None), ("relay-unsigned", "250", Some(false)), ("sign", "250", Some(true))]
+        {
             let rig = with_policy(policy).await;
             for content in [&mail, &forged] {
                 rig.send("ada@mallory.example", &[TO], content).await.is(reply);

@@ -50,8 +50,15 @@ fn data_and_bdat_hand_on_the_same_octets() {
         let rig = Setup::new().start().await;
         let mut client = rig.secure(&[]).await;
         let long = "x".repeat(5000);
-        let bodies =
-            ["", "\r\n", ".\r\n", "..\r\n.two\r\n...\r\n", "8 bit: \u{e4}\u{f6}\r\n", "tab\tand trailing \r\n\r\n\r\n", &format!("{long}\r\n.{long}\r\n")];
+        let bodies = [
+            "",
+            "\r\n",
+            ".\r\n",
+            "..\r\n.two\r\n...\r\n",
+            "8 bit: \u{e4}\u{f6}\r\n",
+            "tab\tand trailing \r\n\r\n\r\n",
+            &format!("{long}\r\n.{long}\r\n"),
+        ];
         for (number, body) in bodies.into_iter().enumerate() {
             let mail = message(FROM, &format!("octets-{number}"), body);
             client.mail(&format!("<{FROM}> BODY=8BITMIME"), &[TO], &mail).await.is("250");
@@ -201,7 +208,7 @@ fn nothing_but_crlf_dot_crlf_ends_a_message_and_bare_line_ends_are_refused() {
             let head = message(FROM, "smuggled", "hello");
             let second = format!("MAIL FROM:<admin@{DOMAIN}>\r\nRCPT TO:<{TO}>\r\nDATA\r\nSubject: smuggled\r\n\r\nhi");
             // A form that truly ends the message in the strict sense has its violation before that end.
-            let strict_end = memchr_find(form, b"\r\n.\r\n").is_some();
+            let strict_end = find(form, b"\r\n.\r\n").is_some();
             let rest = if strict_end { String::new() } else { format!("{second}\r\n.\r\n") };
             client.send([&head, form, rest.as_bytes()].concat()).await;
             client.reply().await.is("550 5.6.0");
@@ -217,7 +224,7 @@ fn nothing_but_crlf_dot_crlf_ends_a_message_and_bare_line_ends_are_refused() {
     });
 }
 
-fn memchr_find(octets: &[u8], wanted: &[u8]) -> Option<usize> {
+fn find(octets: &[u8], wanted: &[u8]) -> Option<usize> {
     octets.windows(wanted.len()).position(|window| window == wanted)
 }
 

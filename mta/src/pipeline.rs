@@ -18,11 +18,11 @@ use std::time::{Instant, SystemTime};
 use crate::event::{self, MessageEvent};
 use crate::message::Accepted;
 use crate::mime::{self, Class, Copy, Marks, Message};
-use crate::plugin::Fault;
+use crate::plugin::{Fault, Renderer};
 use crate::refusal::Refusal;
 use crate::seal::{self, Pass, Sealed};
-use crate::service::{FaultPolicy, Service, Shared, Site};
-use crate::signature::{Choice, CopyPlan, Fragment, Outcome, Placed};
+use crate::service::{FaultPolicy, Plugins, Service, Shared, Site};
+use crate::signature::{Choice, CopyPlan, Explanation, Fragment, Outcome, Person, Placed};
 use crate::verify::{self, Alignment, Decision, Verified};
 
 /// What the handoff takes: every recipient is in exactly one copy.
@@ -105,31 +105,31 @@ fn edit_and_seal(verified: &Verified, site: &Site, event: &mut MessageEvent) -> 
     seal(copies, verified, site, event)
 }
 
-/// The message's structure, and why it gets no signature if that is already clear.
-struct Classified {
+/// The message's structure, and who may choose signatures for it, or why nobody is asked.
+struct Classified<'a> {
     message: Arc<Message>,
-    passed: Option<String>,
+    plugins: Result<&'a Plugins, String>,
 }
 
-fn classify(verified: &Verified, site: &Site, event: &mut MessageEvent) -> Classified {
+fn classify<'a>(verified: &Verified, site: &'a Site, event: &mut MessageEvent) -> Classified<'a> {
     let begun = Instant::now();
     let accepted = verified.accepted();
     let message = Arc::new(Message::parse(accepted.content.clone()));
-    let passed = if let Decision::RelayUnsigned(reason) = verified.decision() {
-        Some(format!("unaligned: {reason}"))
+    let plugins = if let Decision::RelayUnsigned(reason) = verified.decision() {
+        Err(format!("unaligned: {reason}"))
     } else if accepted.envelope.reverse_path().mailbox().is_none() {
-        Some("null-reverse-path".to_owned())
+        Err("null-reverse-path".to_owned())
     } else if came_before(accepted, site, event) {
-        Some("already-processed".to_owned())
+        Err("already-processed".to_owned())
     } else if let Class::Passed(class) = message.class() {
-        Some(class.as_str().to_owned())
+        Err(class.as_str().to_owned())
     } else {
-        None
+        site.plugins.as_ref().ok_or_else(|| "no-signatures-configured".to_owned())
     };
     event.kind = facts::kind_word(message.kind());
-    event.passed = passed.clone().unwrap_or_default();
+    event.passed = plugins.as_ref().err().cloned().unwrap_or_default();
     event.micros.classify = micros(begun);
-    Classified { message, passed }
+    Classified { message, plugins }
 }
 
 /// Whether the tenant's loop token proves that we did this one. Look-alikes prove nothing; `seal` removes them.
@@ -144,33 +144,27 @@ fn came_before(accepted: &Accepted, site: &Site, event: &mut MessageEvent) -> bo
     }
 }
 
-/// Who gets which signatures.
-struct Selected {
+/// Who gets which signatures, or why nobody gets any.
+struct Selected<'a> {
     message: Arc<Message>,
-    plans: Vec<CopyPlan>,
+    choice: Result<(&'a Plugins, Vec<CopyPlan>), String>,
 }
 
-fn select(classified: Classified, verified: &Verified, site: &Site, event: &mut MessageEvent) -> Result<Selected, Refusal> {
-    let Classified { message, passed } = classified;
-    let recipients = verified.accepted().envelope.recipients().len();
-    let plans = match passed {
-        Some(reason) => vec![for_all(recipients, reason)],
-        None => {
-            let begun = Instant::now();
-            let facts = facts::gather(&message, verified, site);
-            let answer = site.selector.select(&facts, facts::view(&message));
-            event.micros.select = micros(begun);
-            match answer {
-                Ok(decision) => decision.copies,
-                Err(fault) => vec![for_all(recipients, relay_or_defer(site, &fault, event)?)],
-            }
-        }
+fn select<'a>(classified: Classified<'a>, verified: &Verified, site: &Site, event: &mut MessageEvent) -> Result<Selected<'a>, Refusal> {
+    let Classified { message, plugins } = classified;
+    let plugins = match plugins {
+        Ok(plugins) => plugins,
+        Err(reason) => return Ok(Selected { message, choice: Err(reason) }),
     };
-    Ok(Selected { message, plans })
-}
-
-fn for_all(recipients: usize, reason: String) -> CopyPlan {
-    CopyPlan { recipients: (0..recipients).collect(), outcome: Outcome::Skip(reason), explanation: Vec::new() }
+    let begun = Instant::now();
+    let facts = facts::gather(&message, verified, site, &plugins.selector.description().headers);
+    let answer = plugins.selector.select(&facts, facts::view(&message));
+    event.micros.select = micros(begun);
+    let choice = match answer {
+        Ok(decision) => Ok((plugins, decision.copies)),
+        Err(fault) => Err(relay_or_defer(site, &fault, event)?),
+    };
+    Ok(Selected { message, choice })
 }
 
 /// A plugin fault never loses mail: by the tenant's policy it leaves unsigned, or the sender tries again. It is never silent.
@@ -185,69 +179,85 @@ fn relay_or_defer(site: &Site, fault: &Fault, event: &mut MessageEvent) -> Resul
 }
 
 /// Renders what was chosen and puts it into the message: one copy a plan.
-fn insert(selected: Selected, verified: &Verified, site: &Site, event: &mut MessageEvent) -> Result<Vec<Copy>, Refusal> {
-    let Selected { message, plans } = selected;
+fn insert(selected: Selected<'_>, verified: &Verified, site: &Site, event: &mut MessageEvent) -> Result<Vec<Copy>, Refusal> {
+    let Selected { message, choice } = selected;
+    let (plugins, plans) = match choice {
+        Ok(choice) => choice,
+        Err(reason) => {
+            let everybody = (0..verified.accepted().envelope.recipients().len()).collect();
+            return Ok(vec![unedited(everybody, &message, reason, Vec::new(), event)]);
+        }
+    };
     let marks = Marks { seed: facts::seed(verified.accepted()), domain: site.content_id_domain.clone() };
-    let mut rendered = HashMap::new();
+    let mut renderer = Rendering { renderer: &plugins.renderer, person: facts::sender(verified, site), done: HashMap::new() };
     let mut copies = Vec::with_capacity(plans.len());
-    for plan in plans {
-        let explained = plan.explanation;
-        let choices = match plan.outcome {
+    for CopyPlan { recipients, outcome, explanation } in plans {
+        let choices = match outcome {
             Outcome::Sign(choices) => choices,
             Outcome::Skip(reason) => {
-                event.copies.push(facts::unsigned(&plan.recipients, &reason, explained));
-                copies.push(Copy::unedited(plan.recipients, &message, reason));
+                copies.push(unedited(recipients, &message, reason, explanation, event));
                 continue;
             }
         };
-        let placed = match render(&choices, &message, verified, site, &mut rendered, event) {
+        let placed = match renderer.render(&choices, &message, verified, site, event) {
             Ok(placed) => placed,
             Err(fault) => {
                 let reason = relay_or_defer(site, &fault, event)?;
-                event.copies.push(facts::unsigned(&plan.recipients, &reason, explained));
-                copies.push(Copy::unedited(plan.recipients, &message, reason));
+                copies.push(unedited(recipients, &message, reason, explanation, event));
                 continue;
             }
         };
         let begun = Instant::now();
         let copy = match mime::insert(&message, &placed, &marks) {
-            Ok(edited) => Copy::edited(plan.recipients, edited),
-            Err(unedited) => Copy::unedited(plan.recipients, &message, unedited.reason),
+            Ok(edited) => Copy::edited(recipients, edited),
+            Err(unedited) => Copy::unedited(recipients, &message, unedited.reason),
         };
         event.micros.insert += micros(begun);
-        event.copies.push(facts::describe(&copy, &placed, explained));
+        event.copies.push(facts::describe(&copy, &placed, explanation));
         copies.push(copy);
     }
     Ok(copies)
 }
 
-/// Each chosen signature once, however many copies carry it.
-fn render(
-    choices: &[Choice],
-    message: &Message,
-    verified: &Verified,
-    site: &Site,
-    rendered: &mut HashMap<String, Fragment>,
-    event: &mut MessageEvent,
-) -> Result<Vec<Placed>, Fault> {
-    let begun = Instant::now();
-    let mut stack = Vec::with_capacity(choices.len());
-    for choice in choices {
-        let fragment = match rendered.get(&choice.id) {
-            Some(fragment) => fragment.clone(),
-            None => {
-                let person = facts::sender(verified, site);
-                let now = site.zone.moment(verified.accepted().received);
-                let fragment = site.renderer.render(&choice.id, &person, &site.locale, &now, facts::format(message))?;
-                rendered.insert(choice.id.clone(), fragment.clone());
-                fragment
-            }
-        };
-        let assets = fragment.images.iter().filter_map(|name| site.renderer.asset(name).cloned()).collect();
-        stack.push(Placed { id: choice.id.clone(), placement: choice.placement, fragment, assets });
+fn unedited(recipients: Vec<usize>, message: &Message, reason: String, explanation: Vec<Explanation>, event: &mut MessageEvent) -> Copy {
+    event.copies.push(facts::unsigned(&recipients, &reason, explanation));
+    Copy::unedited(recipients, message, reason)
+}
+
+/// Renders each chosen signature once, however many copies carry it.
+struct Rendering<'a> {
+    renderer: &'a Renderer,
+    person: Person,
+    done: HashMap<String, Fragment>,
+}
+
+impl Rendering<'_> {
+    fn render(
+        &mut self,
+        choices: &[Choice],
+        message: &Message,
+        verified: &Verified,
+        site: &Site,
+        event: &mut MessageEvent,
+    ) -> Result<Vec<Placed>, Fault> {
+        let begun = Instant::now();
+        let mut stack = Vec::with_capacity(choices.len());
+        for choice in choices {
+            let fragment = match self.done.get(&choice.id) {
+                Some(fragment) => fragment.clone(),
+                None => {
+                    let now = site.zone.moment(verified.accepted().received);
+                    let fragment = self.renderer.render(&choice.id, &self.person, &site.locale, &now, facts::format(message))?;
+                    self.done.insert(choice.id.clone(), fragment.clone());
+                    fragment
+                }
+            };
+            let assets = fragment.images.iter().filter_map(|name| self.renderer.asset(name).cloned()).collect();
+            stack.push(Placed { id: choice.id.clone(), placement: choice.placement, fragment, assets });
+        }
+        event.micros.render += micros(begun);
+        Ok(stack)
     }
-    event.micros.render += micros(begun);
-    Ok(stack)
 }
 
 /// Trace fields, Authentication-Results, ARC, DKIM: after this nothing can be edited.

@@ -121,10 +121,8 @@ pub(crate) struct Site {
     pub(crate) policy: Policy,
     /// What happens when a plugin gives no answer.
     pub(crate) faults: FaultPolicy,
-    /// Chooses signatures.
-    pub(crate) selector: Arc<Selector>,
-    /// Renders them.
-    pub(crate) renderer: Arc<Renderer>,
+    /// Chooses and renders signatures; a tenant without rules, templates and plugins of its own has none.
+    pub(crate) plugins: Option<Plugins>,
     /// People and groups.
     pub(crate) directory: Arc<Directory>,
     /// Keys and trace fields.
@@ -137,11 +135,20 @@ pub(crate) struct Site {
     pub(crate) locale: String,
     /// The right-hand side of the Content-IDs of images that are added.
     pub(crate) content_id_domain: String,
-    plugins: PluginKeys,
+}
+
+/// A tenant's plugins, configured.
+#[derive(Clone)]
+pub(crate) struct Plugins {
+    /// Chooses signatures.
+    pub(crate) selector: Arc<Selector>,
+    /// Renders them.
+    pub(crate) renderer: Arc<Renderer>,
+    keys: PluginKeys,
 }
 
 /// What the compiled plugins were made from: while it stays the same, a reload keeps them.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct PluginKeys {
     selector: [u8; 32],
     renderer: [u8; 32],
@@ -258,35 +265,48 @@ fn site(
     now: SystemTime,
 ) -> Result<Site, ServiceError> {
     let id = tenant.id.to_string();
-    let keys = PluginKeys { selector: selector_key(configured, limits), renderer: renderer_key(configured, limits) };
-    let selector = match old.filter(|site| site.plugins.selector == keys.selector) {
-        Some(site) => Arc::clone(&site.selector),
-        None => Arc::new(load_selector(configured, engine, limits)?),
-    };
-    let renderer = match old.filter(|site| site.plugins.renderer == keys.renderer) {
-        Some(site) => Arc::clone(&site.renderer),
-        None => Arc::new(load_renderer(configured, engine, limits)?),
-    };
-    let defined = &renderer.summary().signatures;
-    if let Some(signature) = selector.summary().signatures.iter().find(|id| !defined.contains(id)) {
-        return Err(ServiceError::UnknownSignature { tenant: id, signature: signature.clone(), defined: format!("{defined:?}") });
-    }
+    let plugins = plugins(configured, engine, limits, old)?;
     let seal = config.seal(configured).map_err(|error| ServiceError::Seal { tenant: id.clone(), error: Box::new(error) })?;
     let route = config.route(configured, now).map_err(|error| ServiceError::Tls { tenant: id, error: Box::new(error) })?;
     Ok(Site {
         policy: config.policy(configured),
         faults: configured.fault,
-        selector,
-        renderer,
+        plugins,
         directory: Arc::clone(&configured.directory),
         seal,
         route: Arc::new(route),
         zone: configured.zone.clone(),
         locale: configured.locale.clone(),
         content_id_domain: config.hostname.to_string(),
-        plugins: keys,
         tenant: Arc::clone(tenant),
     })
+}
+
+/// Compiles what changed since `old` and takes over the rest.
+fn plugins(configured: &config::Tenant, engine: &Engine, limits: &Limits, old: Option<&Site>) -> Result<Option<Plugins>, ServiceError> {
+    let own = configured.selector.is_some() || configured.renderer.is_some();
+    if !own && configured.rules.is_empty() && configured.templates.is_empty() {
+        return Ok(None);
+    }
+    let old = old.and_then(|site| site.plugins.as_ref());
+    let keys = PluginKeys { selector: selector_key(configured, limits), renderer: renderer_key(configured, limits) };
+    let selector = match old.filter(|plugins| plugins.keys.selector == keys.selector) {
+        Some(plugins) => Arc::clone(&plugins.selector),
+        None => Arc::new(load_selector(configured, engine, limits)?),
+    };
+    let renderer = match old.filter(|plugins| plugins.keys.renderer == keys.renderer) {
+        Some(plugins) => Arc::clone(&plugins.renderer),
+        None => Arc::new(load_renderer(configured, engine, limits)?),
+    };
+    let defined = &renderer.summary().signatures;
+    if let Some(signature) = selector.summary().signatures.iter().find(|id| !defined.contains(id)) {
+        return Err(ServiceError::UnknownSignature {
+            tenant: configured.id.clone(),
+            signature: signature.clone(),
+            defined: format!("{defined:?}"),
+        });
+    }
+    Ok(Some(Plugins { selector, renderer, keys }))
 }
 
 fn load_selector(configured: &config::Tenant, engine: &Engine, limits: &Limits) -> Result<Selector, ServiceError> {

@@ -123,8 +123,10 @@ impl TenantSetup {
                 .to_owned();
         };
         let [selector, renderer] = self.components.clone();
-        let components =
-            [("selector", selector.unwrap_or_else(|| plugins::selector(choice))), ("renderer", renderer.unwrap_or_else(|| plugins::renderer("renderer")))];
+        let components = [
+            ("selector", selector.unwrap_or_else(|| plugins::selector(choice))),
+            ("renderer", renderer.unwrap_or_else(|| plugins::renderer("renderer"))),
+        ];
         let table = |(kind, component): (&str, Vec<u8>)| {
             let name = format!("{kind}-{}.wasm", self.id);
             folder.write(&name, &component).expect("the component can be written");
@@ -310,7 +312,8 @@ impl Setup {
     fn text(&self, folder: &PrivateFolder, return_host: SocketAddr, gate: SocketAddr) -> String {
         let mut text = format!("version = 1\nhostname = {SIGNET:?}\n\n");
         for listener in &self.listeners {
-            let certificate = if listener.contains("plain") { "" } else { "certificate = \"tls/listener.pem\"\nkey = \"tls/listener.key\"\n" };
+            let certificate =
+                if listener.contains("plain") { "" } else { "certificate = \"tls/listener.pem\"\nkey = \"tls/listener.key\"\n" };
             text.push_str(&format!("[[listener]]\naddress = \"127.0.0.1:0\"\n{certificate}{listener}\n\n"));
         }
         let dns = self.dns.clone().unwrap_or_else(|| format!("servers = [\"{gate}\"]\ntimeout = \"1 s\"\nattempts = 1"));

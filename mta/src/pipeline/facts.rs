@@ -14,9 +14,9 @@ use crate::verify::Verified;
 /// A selector may ask for this many header fields; the field count of a message is bounded by its size only.
 const MAXIMUM_HEADERS: usize = 64;
 
-pub(super) fn gather(message: &Message, verified: &Verified, site: &Site) -> Facts {
+/// What a selector that asked for the fields `wanted` is told.
+pub(super) fn gather(message: &Message, verified: &Verified, site: &Site, wanted: &[String]) -> Facts {
     let accepted = verified.accepted();
-    let wanted = &site.selector.description().headers;
     let headers = wanted.iter().flat_map(|name| message.headers(name).into_iter().map(move |value| (name.clone(), value)));
     Facts {
         tenant: site.tenant.id.to_string(),

@@ -81,6 +81,25 @@ async fn a_condensed_receipt_records_the_same() {
 }
 
 #[tokio::test]
+async fn a_receipt_on_hold_counts_until_the_sender_shows_that_it_lives() {
+    let ledger = ledger(None, 0).await;
+    let message = identity("t", "a@x.example", MESSAGE);
+    let bob = message.recipient(&to("bob@y.example"));
+    let hold = || ledger.hold(Receipt::new(message.clone(), vec![bob]));
+    let (first, second) = (hold(), hold());
+    first.condense();
+    assert_eq!(ledger.delivered(&message, at(0)), HashSet::from([bob]));
+    assert!(ledger.delivered(&identity("t", "a@x.example", &MESSAGE.replace("body", "Body")), at(0)).is_empty());
+    drop(first);
+    assert_eq!(ledger.delivered(&message, at(0)), HashSet::from([bob]), "the second sender has shown nothing");
+    drop(second);
+    assert!(ledger.delivered(&message, at(0)).is_empty());
+    hold().record(at(0)).await.expect("recorded");
+    assert_eq!(ledger.delivered(&message, at(9)), HashSet::from([bob]));
+    assert!(ledger.delivered(&message, at(11)).is_empty());
+}
+
+#[tokio::test]
 async fn the_oldest_records_make_room_in_memory_and_on_disk() {
     let store = Store::in_memory().expect("store");
     let ledger = Ledger::open(settings(20), Some(store.clone()), at(0)).await.expect("ledger");

@@ -55,7 +55,11 @@ impl Extensions {
     }
 }
 
-/// The MAIL command. `size` replaces the declared size once the real one is known.
+/// What a copy gains, as far as that is known before the message is: trace fields, seals, and a signature with its images. RFC 1870 section 6.1
+/// asks for an estimate that is not too small.
+const ROOM: u64 = 64 * 1024;
+
+/// The MAIL command. `size` is the size of the copy once it is known; until then the declared size stands, with room for what we add.
 pub fn mail(reverse_path: &ReversePath, parameters: &MailParameters, size: Option<u64>, offered: &Extensions) -> String {
     let mut line = format!("MAIL FROM:<{reverse_path}>");
     let ascii = reverse_path.mailbox().is_none_or(|mailbox| mailbox.is_ascii());
@@ -69,7 +73,9 @@ pub fn mail(reverse_path: &ReversePath, parameters: &MailParameters, size: Optio
             None => {}
         }
     }
-    if let Some(size) = size.or(parameters.size).filter(|_| offered.size) {
+    let limit = offered.size_limit.unwrap_or(u64::MAX);
+    let estimate = || parameters.size.map(|declared| declared.max(limit.min(declared.saturating_add(ROOM))));
+    if let Some(size) = size.or_else(estimate).filter(|_| offered.size) {
         let _infallible = write!(line, " SIZE={size}");
     }
     if offered.dsn {
@@ -141,8 +147,17 @@ mod tests {
     }
 
     #[test]
+    fn the_declared_size_gets_room_for_what_is_added_within_the_next_hops_limit() {
+        let offered = |limit| Extensions { size: true, size_limit: limit, ..Extensions::default() };
+        for (declared, limit, announced) in [(77, None, 77 + ROOM), (77, Some(1000), 1000), (2000, Some(1000), 2000)] {
+            let parameters = MailParameters { size: Some(declared), ..MailParameters::default() };
+            assert_eq!(mail(&alice(), &parameters, None, &offered(limit)), format!("MAIL FROM:<alice@example.com> SIZE={announced}"));
+        }
+    }
+
+    #[test]
     fn all_envelope_parameters_travel_on() {
-        let line = mail(&alice(), &parameters(), None, &all());
+        let line = mail(&alice(), &parameters(), Some(77), &all());
         assert_eq!(line, "MAIL FROM:<alice@example.com> SMTPUTF8 BODY=8BITMIME SIZE=77 RET=HDRS ENVID=QQ+2B");
         let path = ForwardPath::Mailbox(Mailbox::parse("Bob@example.net").expect("address"));
         let recipient = Recipient { path, notify: Some("SUCCESS,DELAY".to_owned()), orcpt: Some("rfc822;b@x".to_owned()) };
