@@ -374,7 +374,7 @@ fn a_silent_peer_gets_421_between_commands_and_inside_a_message() {
         writing(&mut client).await;
         let begun = Instant::now();
         let drip = async {
-            for _ in 0..40 {
+            for _ in 0..18 {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 client.send("x").await;
             }
