@@ -122,8 +122,8 @@ fn malformed_mailboxes_are_refused() {
 fn lengths_are_limited_in_octets() {
     let at = |local: usize| format!("{}@example.com", "a".repeat(local));
     assert!(Mailbox::parse(&at(200)).is_ok());
-    assert_eq!(Mailbox::parse(&at(251)), Err(AddressError::LongLocalPart(251)));
-    assert_eq!(Mailbox::parse(&format!("{}@example.com", "ä".repeat(126))), Err(AddressError::LongLocalPart(252)));
+    assert_eq!(Mailbox::parse(&format!("{}@b", "a".repeat(251))), Err(AddressError::LongLocalPart(251)));
+    assert_eq!(Mailbox::parse(&format!("{}@b", "ä".repeat(126))), Err(AddressError::LongLocalPart(252)));
     let labels = |octets: usize| format!("{}.{}", vec!["b".repeat(50); 4].join("."), "c".repeat(octets - 204));
     assert!(Mailbox::parse(&format!("a@{}", labels(252))).is_ok());
     assert_eq!(Mailbox::parse(&format!("ab@{}", labels(252))), Err(AddressError::LongPath(257)));
