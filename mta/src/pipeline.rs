@@ -36,7 +36,12 @@ pub(crate) struct Ready {
 type Record = Box<MessageEvent>;
 
 /// Runs all steps.
-pub(crate) async fn run(accepted: Accepted, service: &Service, shared: &Shared, mut event: Record) -> Result<(Ready, Record), (Refusal, Record)> {
+pub(crate) async fn run(
+    accepted: Accepted,
+    service: &Service,
+    shared: &Shared,
+    mut event: Record,
+) -> Result<(Ready, Record), (Refusal, Record)> {
     let site = match attribute(&accepted, service, &mut event) {
         Ok(site) => site,
         Err(refusal) => return Err((refusal, event)),

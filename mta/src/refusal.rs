@@ -67,7 +67,12 @@ mod tests {
     fn the_peer_never_learns_the_detail() {
         let detail = "tenant 7 lacks factor secret-header";
         let text = |refusal: Refusal| String::from_utf8(refusal.reply().to_wire()).expect("replies are ASCII");
-        for refusal in [Refusal::NoTenant(detail.into()), Refusal::Unaligned(detail.into()), Refusal::Plugin(detail.into()), Refusal::Internal(detail.into())] {
+        for refusal in [
+            Refusal::NoTenant(detail.into()),
+            Refusal::Unaligned(detail.into()),
+            Refusal::Plugin(detail.into()),
+            Refusal::Internal(detail.into()),
+        ] {
             assert!(!text(refusal).contains("secret"));
         }
     }

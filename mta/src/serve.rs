@@ -215,7 +215,10 @@ fn needs_restart(old: &Config, new: &Config) -> Option<&'static str> {
         ("[operations]", old.operations != new.operations),
         ("[dns]", old.dns != new.dns),
         ("[state]", old.state != new.state),
-        ("[plugins] workers, instances or memory", old.plugins.engine() != new.plugins.engine() || old.plugins.workers() != new.plugins.workers()),
+        (
+            "[plugins] workers, instances or memory",
+            old.plugins.engine() != new.plugins.engine() || old.plugins.workers() != new.plugins.workers(),
+        ),
         (
             "[limits] memory_budget or connections",
             (old.limits.memory_budget, old.limits.connections, old.limits.connections_per_address)

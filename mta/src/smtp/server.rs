@@ -200,7 +200,11 @@ impl AsyncRead for Prefixed {
 }
 
 impl AsyncWrite for Prefixed {
-    fn poll_write(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>, octets: &[u8]) -> std::task::Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        octets: &[u8],
+    ) -> std::task::Poll<io::Result<usize>> {
         std::pin::Pin::new(&mut self.stream).poll_write(context, octets)
     }
 

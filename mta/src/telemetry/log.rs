@@ -4,12 +4,12 @@
 //! stops mail; the next line that gets through says how many are missing.
 
 use std::fmt::{self, Write as _};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -23,6 +23,8 @@ use super::{LONGEST_VALUE, clean, field};
 
 /// Lines that may wait for the writer: a few seconds of busy traffic, and a few megabytes.
 const QUEUE: usize = 8192;
+/// Lines of this time are written together: waking the writer for each line costs those who log more than the line itself.
+const GATHER: Duration = Duration::from_millis(5);
 /// A record of a message with many copies; longer ones are replaced by a word.
 const LONGEST_RECORD: usize = 64 * 1024;
 
@@ -106,31 +108,28 @@ enum Message {
     End,
 }
 
-fn write(receiver: &Receiver<Message>, mut output: impl Write, dropped: &AtomicU64) {
+fn write(receiver: &Receiver<Message>, output: impl Write, dropped: &AtomicU64) {
+    let mut output = BufWriter::new(output);
     let mut reported = 0;
-    loop {
-        let message = match receiver.try_recv() {
-            Ok(message) => message,
-            Err(TryRecvError::Empty) => {
-                // Nobody can be told when the log itself cannot be written.
+    // Nobody can be told when the log itself cannot be written.
+    while let Ok(first) = receiver.recv() {
+        for message in std::iter::once(first).chain(receiver.try_iter()) {
+            let Message::Line(line) = message else {
                 drop(output.flush());
-                match receiver.recv() {
-                    Ok(message) => message,
-                    Err(_) => return,
-                }
+                return;
+            };
+            drop(output.write_all(&line));
+            let missing = dropped.load(Ordering::Relaxed);
+            if missing > reported {
+                drop(writeln!(
+                    output,
+                    r#"{{"level":"warn","message":"log lines were dropped","event":"log.dropped","dropped":{missing}}}"#
+                ));
+                reported = missing;
             }
-            Err(TryRecvError::Disconnected) => return,
-        };
-        let Message::Line(line) = message else {
-            drop(output.flush());
-            return;
-        };
-        drop(output.write_all(&line));
-        let missing = dropped.load(Ordering::Relaxed);
-        if missing > reported {
-            drop(writeln!(output, r#"{{"level":"warn","message":"log lines were dropped","event":"log.dropped","dropped":{missing}}}"#));
-            reported = missing;
         }
+        drop(output.flush());
+        std::thread::sleep(GATHER);
     }
 }
 

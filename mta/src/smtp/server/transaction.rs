@@ -35,7 +35,8 @@ impl Mail {
     /// Asks whose mail it can be.
     pub(super) fn begin(shared: &Arc<Shared>, peer: Arc<Peer>, request: &MailRequest) -> Result<(Self, Permit), Reply> {
         let service = shared.service();
-        let claim = service.registry.permit(&peer).and_then(|permit| Ok((service.registry.claim(&permit, request.reverse_path())?, permit)));
+        let claim =
+            service.registry.permit(&peer).and_then(|permit| Ok((service.registry.claim(&permit, request.reverse_path())?, permit)));
         let (claim, permit) = claim.map_err(|verdict| {
             log_stranger(shared, &peer, request.reverse_path(), &verdict);
             let may_log_in = service.has_logins() && peer.login.is_none() && peer.tls.is_some();
@@ -46,7 +47,13 @@ impl Mail {
             Claim::One(tenant) => {
                 let site = service.site(&tenant.id).ok_or_else(Reply::local_error)?;
                 let route = Arc::clone(&site.route);
-                Way::Known(Box::new(Transaction::new(route, Arc::clone(&shared.pool), Arc::clone(&shared.ledger), reverse_path, parameters)))
+                Way::Known(Box::new(Transaction::new(
+                    route,
+                    Arc::clone(&shared.pool),
+                    Arc::clone(&shared.ledger),
+                    reverse_path,
+                    parameters,
+                )))
             }
             Claim::Open(_) => Way::Open { reverse_path, parameters },
         };
