@@ -58,7 +58,7 @@ pub(crate) struct Line {
 }
 
 pub(crate) async fn run(scenario: Scenario, messages: Arc<Vec<Bytes>>, rounds: Rounds, program: &Path, stage: &Stage) -> Result<Line> {
-    let server = Server::start(program, &stage.configuration(scenario.sealed))?;
+    let server = Server::start(program, stage.configuration(scenario.sealed))?;
     let start_peak = peak_memory(server.pid())?;
     let load = Load {
         port: server.port,

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 /// Why a job has no result.
 #[derive(Debug, Error)]
-pub enum CpuError {
+pub(crate) enum CpuError {
     /// The job panicked, and with what.
     #[error("a processing job ended in a panic: {0}")]
     Panicked(String),
@@ -24,7 +24,7 @@ pub enum CpuError {
 
 /// The pool of processing threads.
 #[derive(Clone)]
-pub struct Cpu {
+pub(crate) struct Cpu {
     queue: Arc<Mutex<Queue>>,
 }
 
@@ -38,12 +38,12 @@ struct Queue {
 
 impl Cpu {
     /// A pool that runs at most `workers` jobs at once.
-    pub fn new(workers: usize) -> Self {
+    pub(crate) fn new(workers: usize) -> Self {
         Self { queue: Arc::new(Mutex::new(Queue { waiting: VecDeque::new(), running: 0, workers: workers.max(1) })) }
     }
 
     /// Runs `job` on a processing thread.
-    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, CpuError> {
+    pub(crate) async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, CpuError> {
         let (sender, receiver) = oneshot::channel();
         let job = Box::new(move || {
             // Whoever asked may have gone away.

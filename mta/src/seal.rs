@@ -1,7 +1,7 @@
 //! The last thing that happens to a message: our trace fields, our results, our DKIM signatures, the ARC set.
 //!
 //! RFC 5321 section 4.4 (Received), RFC 8601 (Authentication-Results, and section 5: removal of forged ones), RFC 6376, RFC 8617. What a
-//! [`Copy`] consists of is not copied: fields are put before it and left out of it, nothing else. A [`Sealed`] cannot be edited any more. All
+//! [`struct@Copy`] consists of is not copied: fields are put before it and left out of it, nothing else. A [`Sealed`] cannot be edited any more. All
 //! of it is synchronous and costs up to three RSA operations a message: callers run it off the I/O threads. The time is a parameter, and the
 //! same input gives the same octets. DKIM and ARC are written here rather than by mail-auth's signers, which take the message as one buffer,
 //! hash the body once for each, spell `h=` as the message happens to, and read the system's clock; mail-auth still verifies what we

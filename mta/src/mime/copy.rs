@@ -1,6 +1,6 @@
 //! One outgoing form of a message: which recipients get it, and its octets as slices of the original and additions.
 //!
-//! Made here only, so that nothing but [`insert`](super::insert) can have changed the octets. It does not sign, send or store.
+//! Made here only, so that nothing but [`insert`](super::insert()) can have changed the octets. It does not sign, send or store.
 
 use std::fmt;
 

@@ -132,7 +132,7 @@ fn continues(index: &str) -> bool {
     engine.decode(compact).is_ok_and(|octets| octets.len() > THREAD_INDEX_START)
 }
 
-/// The kind that the subject's first prefix tells; `[tags]` of mailing lists and counters ("Re[2]:") are passed over.
+/// The kind that the subject's first prefix tells; `[tags]` of mailing lists and counters (`Re[2]:`) are passed over.
 fn prefix(subject: &str) -> Option<Kind> {
     let mut rest = subject.trim_start();
     while let Some(tag) = rest.strip_prefix('[') {

@@ -1,6 +1,6 @@
 //! The message as MIME: where its body is, what in it is new, and how a signature gets in.
 //!
-//! RFC 2045 to 2049, RFC 2183, RFC 2387, RFC 3676, RFC 5322. A [`Message`] is parsed once, for offsets; [`insert`] answers with slices
+//! RFC 2045 to 2049, RFC 2183, RFC 2387, RFC 3676, RFC 5322. A [`Message`] is parsed once, for offsets; [`insert()`] answers with slices
 //! of the received octets and what goes between them, so that the output without our additions is the input, byte for byte.
 //! [`Class`] says which messages are never edited. Nothing here does I/O, reads a clock, or sees the envelope.
 
