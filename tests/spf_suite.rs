@@ -128,7 +128,7 @@ fn the_openspf_suite_differs_in_nothing_but_what_is_listed() {
 fn setup(ports: &Value) -> Setup {
     let port = |name: &str| u16::try_from(ports[name].as_u64().expect("a number")).expect("a port");
     let mut tenant = TenantSetup::new("suite", "suite.example")
-        .proof("networks = [\"0.0.0.0/1\", \"128.0.0.0/1\", \"::/1\", \"8000::/1\"]\nreverse_path = false");
+        .proof("networks = [\"0.0.0.0/1\", \"128.0.0.0/1\", \"::/1\", \"8000::/1\"]\nreverse_path = false\nsecret_header = { name = \"X-Suite\", value = \"openspf\" }");
     tenant.return_to = Some(([127, 0, 0, 1], port("sink")).into());
     tenant.return_plain = true;
     let dns = format!("servers = [\"127.0.0.1:{}\"]\ntimeout = \"2 s\"\nattempts = 1\nnegative_ttl = \"0 s\"", port("dns"));

@@ -23,7 +23,7 @@ use crate::refusal::Refusal;
 use crate::seal::{self, Pass, Sealed};
 use crate::service::{FaultPolicy, Plugins, Service, Shared, Site};
 use crate::signature::{Choice, CopyPlan, Explanation, Fragment, Outcome, Person, Placed};
-use crate::verify::{self, Alignment, Decision, Verified};
+use crate::verify::{self, Alignment, Decision, Unaligned, Verified};
 
 /// What the handoff takes: every recipient is in exactly one copy.
 pub(crate) struct Ready {
@@ -124,6 +124,8 @@ fn classify<'a>(verified: &Verified, site: &'a Site, event: &mut MessageEvent) -
         Err(format!("unaligned: {reason}"))
     } else if accepted.envelope.reverse_path().mailbox().is_none() {
         Err("null-reverse-path".to_owned())
+    } else if is_foreign(verified, site) {
+        Err("foreign-author".to_owned())
     } else if came_before(accepted, site, event) {
         Err("already-processed".to_owned())
     } else if let Class::Passed(class) = message.class() {
@@ -135,6 +137,12 @@ fn classify<'a>(verified: &Verified, site: &'a Site, event: &mut MessageEvent) -
     event.passed = plugins.as_ref().err().cloned().unwrap_or_default();
     event.micros.classify = micros(begun);
     Classified { message, plugins }
+}
+
+/// Whether somebody of another domain wrote it, as in mail that the tenant only forwards: the company's signature would be put under a
+/// stranger's words, and the stranger's DKIM signature would break. A tenant that signs unproven mail wants this, too.
+fn is_foreign(verified: &Verified, site: &Site) -> bool {
+    site.policy.unaligned != Unaligned::Sign && verified.from_domain().is_none_or(|domain| !site.tenant.owns(domain))
 }
 
 /// Whether the tenant's loop token proves that we did this one. Look-alikes prove nothing; `seal` removes them.

@@ -215,6 +215,7 @@ fn needs_restart(old: &Config, new: &Config) -> Option<&'static str> {
         ("[operations]", old.operations != new.operations),
         ("[dns]", old.dns != new.dns),
         ("[state]", old.state != new.state),
+        ("[log]", old.log != new.log),
         (
             "[plugins] workers, instances or memory",
             old.plugins.engine() != new.plugins.engine() || old.plugins.workers() != new.plugins.workers(),

@@ -25,6 +25,10 @@ use factors::Evidence;
 const SHARED_CERTIFICATE_NAMES: [&str; 3] =
     ["mail.protection.outlook.com", "mail.protection.office365.us", "mail.protection.partner.outlook.cn"];
 
+/// Networks that every Microsoft 365 tenant's mail comes from (Office 365 endpoint set 10, with the wider block that newer lists show).
+const SHARED_NETWORKS: [&str; 6] =
+    ["40.92.0.0/15", "40.107.0.0/16", "52.96.0.0/12", "104.47.0.0/17", "2a01:111:f400::/48", "2a01:111:f403::/48"];
+
 /// Why tenants cannot be served together, or one not safely at all.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TenantError {
@@ -43,17 +47,17 @@ pub enum TenantError {
     },
     /// Anybody could send as this tenant.
     #[error(
-        "tenant {0} asks nothing of the peer, so anybody could send as this tenant; configure networks, certificate names, server names or a login"
+        "tenant {0} asks nothing of the peer that a stranger could not show, so anybody could send as this tenant; configure networks, certificate names or a login"
     )]
     Unproven(TenantId),
     /// Every customer of the same provider could send as this tenant.
     #[error(
-        "tenant {tenant} accepts the certificate name {name}, which every Microsoft 365 tenant's mail arrives with; configure cross_tenant_id or secret_header too"
+        "tenant {tenant} accepts {name}, with which every Microsoft 365 tenant's mail arrives; configure cross_tenant_id or secret_header too"
     )]
     SharedProof {
         /// The tenant.
         tenant: TenantId,
-        /// The name that is not its own.
+        /// The certificate name or network that is not its own.
         name: String,
     },
     /// It would match what anybody can write, or nothing.
@@ -344,7 +348,9 @@ fn listed(considered: Vec<(&Arc<Tenant>, Vec<Factor>)>) -> Vec<Factor> {
 
 fn check_proof(tenant: &Tenant) -> Result<(), TenantError> {
     let proof = &tenant.proof;
-    if proof.networks.is_empty() && proof.certificate_names.is_empty() && proof.server_names.is_empty() && !proof.login {
+    // Any client can ask for a server name, and everybody is in a network of all addresses: neither proves anything alone.
+    let networks = proof.networks.iter().any(|network| network.prefix_len() > 0);
+    if !networks && proof.certificate_names.is_empty() && !proof.login {
         return Err(TenantError::Unproven(tenant.id.clone()));
     }
     if (proof.reverse_path || proof.header_from) && tenant.domains.is_empty() {
@@ -358,10 +364,18 @@ fn check_proof(tenant: &Tenant) -> Result<(), TenantError> {
     let tells_apart = proof.cross_tenant_id.is_some() || proof.secret_header.is_some() || proof.login;
     let shared =
         proof.certificate_names.iter().find(|name| SHARED_CERTIFICATE_NAMES.iter().any(|shared| factors::name_matches(name, shared)));
+    let shared = shared.cloned().or_else(|| proof.certificate_names.is_empty().then(|| shared_network(proof)).flatten());
     match shared {
-        Some(name) if !tells_apart => Err(TenantError::SharedProof { tenant: tenant.id.clone(), name: name.clone() }),
+        Some(name) if !tells_apart => Err(TenantError::SharedProof { tenant: tenant.id.clone(), name }),
         _ => Ok(()),
     }
+}
+
+/// A network of the proof that Microsoft's outbound hosts are in.
+fn shared_network(proof: &Proof) -> Option<String> {
+    let shared: Vec<IpNet> = SHARED_NETWORKS.iter().filter_map(|network| network.parse().ok()).collect();
+    let overlaps = |network: &&IpNet| shared.iter().any(|known| known.contains(*network) || network.contains(known));
+    proof.networks.iter().find(overlaps).map(ToString::to_string)
 }
 
 #[cfg(test)]

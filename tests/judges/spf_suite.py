@@ -185,7 +185,7 @@ class Client:
             ("250", f"MAIL FROM:<{mailfrom}>"),
             ("250", "RCPT TO:<sink@recipient.example>"),
             ("354", "DATA"),
-            ("250", f"From: <{'postmaster@' + helo if not mailfrom else mailfrom}>\r\nMessage-ID: <1@suite.example>\r\n\r\nspf\r\n."),
+            ("250", f"From: <{'postmaster@' + helo if not mailfrom else mailfrom}>\r\nX-Suite: openspf\r\nMessage-ID: <1@suite.example>\r\n\r\nspf\r\n."),
         ]
         for code, line in steps:
             said = self.reply() if line is None else self.command(line)

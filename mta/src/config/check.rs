@@ -137,6 +137,10 @@ fn listener(source: &mut Source<'_>, section: &Section<RawListener>) -> Option<L
     let address = source.required(&raw.address, missing, "\"0.0.0.0:25\"", units::socket_address);
     let mode = source.choice(&raw.tls, &[("starttls", Mode::StartTls), ("implicit", Mode::Implicit), ("plain", Mode::Plain)]);
     let proxy_networks = source.values(&raw.proxy_networks, "[\"10.0.0.0/8\"]", units::network);
+    if let (Some(span), true) = (raw.proxy_networks.span.clone(), proxy_networks.iter().any(|network| network.prefix_len() == 0)) {
+        let message = "trusts every peer to say which address it comes from; name the load balancers".to_owned();
+        source.error(At::Span(span), message, Some("proxy_networks = [\"10.0.0.0/24\"]".to_owned()));
+    }
     let required = source.flag(&raw.starttls_required, true);
     if mode != Mode::StartTls && raw.starttls_required.is_set() {
         let span = raw.starttls_required.span().unwrap_or_default();

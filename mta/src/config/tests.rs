@@ -368,7 +368,7 @@ fn a_tenant_that_nothing_proves_or_that_collides_with_another_is_named() {
     == a server name alone
     signet.toml:35:1: tenant.proof: any client can ask for a server name, and no other factor proves the peer: this is an open relay; for example certificate_names = ["mail.protection.outlook.com"]
     == Microsoft's certificate alone
-    signet.toml:21:1: tenant.proof: tenant one accepts the certificate name mail.protection.outlook.com, which every Microsoft 365 tenant's mail arrives with; configure cross_tenant_id or secret_header too; for example cross_tenant_id = true
+    signet.toml:21:1: tenant.proof: tenant one accepts mail.protection.outlook.com, with which every Microsoft 365 tenant's mail arrives; configure cross_tenant_id or secret_header too; for example cross_tenant_id = true
     == host bits
     signet.toml:36:13: tenant.proof.networks: "192.0.2.1/24" has host bits set; the network is 192.0.2.0/24; for example networks = ["192.0.2.0/24"]
     == nobody asks for certificates

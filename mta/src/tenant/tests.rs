@@ -208,7 +208,11 @@ fn a_plain_smart_host_client_needs_no_microsoft_headers() {
         ),
         (
             "server name",
-            Proof { server_names: vec!["contoso.in.signet.example".to_owned()], ..Proof::default() },
+            Proof {
+                networks: vec!["198.51.100.0/24".parse().unwrap()],
+                server_names: vec!["contoso.in.signet.example".to_owned()],
+                ..Proof::default()
+            },
             peer("198.51.100.1", None),
         ),
     ] {
@@ -229,7 +233,7 @@ fn a_wildcard_is_no_suffix_of_other_names() {
 #[test]
 fn a_login_proves_its_own_tenant_and_no_other() {
     let login = || Proof { login: true, ..Proof::default() };
-    let network = Proof { networks: vec!["0.0.0.0/0".parse().unwrap()], ..Proof::default() };
+    let network = Proof { networks: vec!["198.51.100.0/24".parse().unwrap()], ..Proof::default() };
     let tenants = vec![tenant("a", &["a.example"], login()), tenant("b", &["b.example"], login()), tenant("c", &["c.example"], network)];
     let registry = Registry::new(tenants, [("ann".to_owned(), TenantId::new("a")), ("bob".to_owned(), TenantId::new("b"))]).unwrap();
     for (name, expected) in [(Some("ann"), "a"), (Some("bob"), "b"), (None, "c")] {
@@ -353,4 +357,17 @@ fn recipients_are_internal_partner_or_external() {
     ] {
         assert_eq!(contoso.recipient_class(&domain(name)), class);
     }
+}
+
+#[test]
+fn what_every_microsoft_tenant_shows_is_no_proof_of_one() {
+    let networks = |text: &str| Proof { networks: vec![text.parse().unwrap()], ..Proof::default() };
+    for shared in ["40.92.0.0/15", "40.107.8.0/24", "0.0.0.0/1", "2a01:111::/32"] {
+        let result = Registry::new(vec![tenant("a", &["a.example"], networks(shared))], []);
+        assert!(matches!(result, Err(TenantError::SharedProof { .. })), "{shared}");
+        let told_apart = Proof { cross_tenant_id: Some("a".to_owned()), ..networks(shared) };
+        assert!(Registry::new(vec![tenant("a", &["a.example"], told_apart)], []).is_ok(), "{shared}");
+    }
+    let any_client = Proof { server_names: vec!["a.in.signet.example".to_owned()], ..Proof::default() };
+    assert!(matches!(Registry::new(vec![tenant("a", &["a.example"], any_client)], []), Err(TenantError::Unproven(_))));
 }

@@ -83,7 +83,8 @@ pub(super) struct Conversation {
     tls: Option<Tls>,
     mail: Option<Mail>,
     reservation: Option<Reservation>,
-    receipt: Option<Unconfirmed>,
+    /// The last delivered message until its 250 is known to have arrived, with its part of the memory budget: it holds the content.
+    receipt: Option<(Unconfirmed, Option<Reservation>)>,
     content_since: Instant,
     receiving: bool,
 }
@@ -223,7 +224,6 @@ impl Conversation {
             Step::Message(message) => {
                 let reply = self.deliver(message).await?;
                 self.session.answer_message(reply);
-                self.reservation = None;
             }
         }
         Ok(false)
@@ -234,7 +234,10 @@ impl Conversation {
         let received = self.content_since.elapsed();
         let prepared = match mail.prepare(&self.shared, message, received).await {
             Ok(prepared) => prepared,
-            Err(reply) => return Ok(reply),
+            Err(reply) => {
+                self.reservation = None;
+                return Ok(reply);
+            }
         };
         if let Err(end) = self.is_still_there().await {
             // Nothing has gone out, so the peer can try again as if it had never come.
@@ -244,7 +247,8 @@ impl Conversation {
         // Whoever sends the next message over the same connection is alive.
         self.receipt = None;
         let (reply, receipt) = prepared.deliver(&self.shared).await;
-        self.receipt = receipt.map(|receipt| self.shared.ledger.hold(receipt));
+        let reservation = self.reservation.take();
+        self.receipt = receipt.map(|receipt| (self.shared.ledger.hold(receipt), reservation));
         Ok(reply)
     }
 
@@ -370,8 +374,9 @@ impl Conversation {
                 Err(_) if condensed || self.receipt.is_none() => return Err(End::Timeout),
                 Err(_) => {
                     condensed = true;
-                    if let Some(receipt) = &self.receipt {
+                    if let Some((receipt, reservation)) = &mut self.receipt {
                         receipt.condense();
+                        *reservation = None;
                     }
                 }
             }
@@ -380,7 +385,7 @@ impl Conversation {
 
     /// The peer has not shown that it has our 250: should it send the message again, it is answered without sending it on.
     async fn remember_unconfirmed(&mut self) {
-        let Some(receipt) = self.receipt.take() else { return };
+        let Some((receipt, _)) = self.receipt.take() else { return };
         if let Err(error) = receipt.record(SystemTime::now()).await {
             tracing::error!(event = "ledger.write-failed", %error, "an unconfirmed delivery is remembered until the process ends only");
         }

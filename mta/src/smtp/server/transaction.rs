@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::address::ReversePath;
+use crate::address::{ForwardPath, ReversePath};
 use crate::event::MessageEvent;
 use crate::handoff::{Receipt, Transaction, deliver_late};
 use crate::message::{Accepted, MailParameters, Peer};
@@ -14,7 +14,7 @@ use crate::pipeline::{self, Ready};
 use crate::service::{Service, Shared};
 use crate::smtp::reply::Reply;
 use crate::smtp::session::{MailRequest, Message, RecipientRequest};
-use crate::tenant::{Claim, Permit, Verdict};
+use crate::tenant::{Claim, Factor, Permit, Verdict};
 
 /// A transaction between MAIL and the end of data.
 pub(super) struct Mail {
@@ -65,8 +65,8 @@ impl Mail {
         match &mut self.way {
             Way::Known(transaction) => {
                 let reply = transaction.recipient(request.recipient()).await;
-                if let Some(trouble) = transaction.trouble() {
-                    tracing::warn!(event = "handoff.trouble", error = %trouble, "the next hop cannot take a recipient now");
+                if !reply.is_positive() {
+                    log_refused_recipient(transaction, &self.peer, &request.recipient().path, &reply);
                 }
                 reply
             }
@@ -205,12 +205,23 @@ fn conclude(shared: &Shared, event: &mut MessageEvent, reply: &Reply, outcome: &
     shared.report(event);
 }
 
+/// An operator who is asked why a mail bounced finds the answer here: the message itself never came.
+fn log_refused_recipient(transaction: &Transaction, peer: &Peer, recipient: &ForwardPath, reply: &Reply) {
+    let text = String::from_utf8_lossy(&reply.to_wire()).trim_end().replace("\r\n", " / ");
+    let trouble = transaction.trouble().map(ToString::to_string).unwrap_or_default();
+    tracing::warn!(
+        event = "recipient.refused", tenant = %transaction.tenant(), peer = %peer.address, recipient = %recipient,
+        reply = %text, error = %trouble, "a recipient was not accepted by the next hop"
+    );
+}
+
 fn log_stranger(shared: &Shared, peer: &Peer, reverse_path: &ReversePath, verdict: &Verdict) {
     shared.metrics.refused("no-tenant");
-    let factors: Vec<_> = verdict.factors.iter().map(|factor| format!("{}={} ({})", factor.name, factor.agrees, factor.value)).collect();
+    let factor = |factor: &Factor| format!("{} {}: {}", factor.name, if factor.agrees { "agrees" } else { "does not agree" }, factor.value);
+    let factors = verdict.factors.iter().map(factor).collect::<Vec<_>>().join("; ");
     tracing::warn!(
         event = "sender.refused", peer = %peer.address, helo = %peer.helo, reverse_path = %reverse_path,
-        reason = verdict.reason, factors = ?factors, "a sender was refused: no tenant is proven"
+        reason = verdict.reason, factors = %factors, "a sender was refused: no tenant is proven"
     );
 }
 

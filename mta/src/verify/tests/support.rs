@@ -41,6 +41,16 @@ impl Drop for Zone {
     }
 }
 
+/// A port that is free for both; the one that UDP gets may be taken for TCP.
+async fn sockets() -> (UdpSocket, TcpListener) {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
+            return (udp, tcp);
+        }
+    }
+}
+
 impl Zone {
     /// Records as `name TYPE value`.
     pub(crate) async fn start(records: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
@@ -52,9 +62,8 @@ impl Zone {
         }
         let table = Arc::new(table);
         let queries = Arc::new(AtomicUsize::new(0));
-        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let (udp, tcp) = sockets().await;
         let address = udp.local_addr().unwrap();
-        let tcp = TcpListener::bind(address).await.unwrap();
         let (count, records) = (Arc::clone(&queries), Arc::clone(&table));
         let udp_task = tokio::spawn(async move {
             let mut buffer = [0; 1500];
@@ -185,7 +194,12 @@ pub(crate) fn key_record(pem: &str, domain: &str, selector: &str) -> String {
 
 /// A registry with one tenant that trusts loopback.
 pub(crate) fn registry() -> Registry {
-    let proof = Proof { networks: vec!["0.0.0.0/0".parse().unwrap()], ..Proof::default() };
+    let proof = Proof {
+        networks: ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "127.0.0.0/8", "2001:db8::/32"]
+            .map(|net| net.parse().unwrap())
+            .to_vec(),
+        ..Proof::default()
+    };
     let tenant = Tenant { id: TenantId::new("contoso"), name: String::new(), domains: Vec::new(), partners: Vec::new(), proof };
     Registry::new(vec![Arc::new(tenant)], []).unwrap()
 }
