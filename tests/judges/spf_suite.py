@@ -211,13 +211,22 @@ def verdict(content: bytes, mailfrom: str) -> str:
     return "no Authentication-Results"
 
 
+def name_servers() -> tuple:
+    """One port for both; the one that UDP gets may be taken for TCP."""
+    while True:
+        udp = socketserver.ThreadingUDPServer(("127.0.0.1", 0), Udp)
+        try:
+            return udp, socketserver.ThreadingTCPServer(("127.0.0.1", udp.server_address[1]), Tcp)
+        except OSError:
+            udp.server_close()
+
+
 def main() -> None:
     groups = load(sys.argv[1])
     # dnspython mixes the records of an answer; here every run is to be the same.
     dns.rdataset.random.shuffle = lambda records: None
     socketserver.ThreadingUDPServer.allow_reuse_address = True
-    dns_udp = socketserver.ThreadingUDPServer(("127.0.0.1", 0), Udp)
-    dns_tcp = socketserver.ThreadingTCPServer(("127.0.0.1", dns_udp.server_address[1]), Tcp)
+    dns_udp, dns_tcp = name_servers()
     sink = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Sink)
     for server in (dns_udp, dns_tcp, sink):
         server.daemon_threads = True

@@ -407,7 +407,7 @@ async fn a_cancelled_handoff_closes_the_connection_and_remembers_what_was_delive
     world.hop.fault(Step::Final, 2, Act::Silence);
     let transaction = world.ready().await;
     // Long enough for the first copy on a busy machine; the second never gets an answer.
-    let cancelled = timeout(Duration::from_secs(2), deliver(transaction, true)).await;
+    let cancelled = timeout(Duration::from_millis(700), deliver(transaction, true)).await;
     assert!(cancelled.is_err());
     assert_eq!((world.ledger.rows(), world.pool.idle()), (2, 0));
     world.hop.heal();

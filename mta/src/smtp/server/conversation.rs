@@ -32,6 +32,10 @@ const FIRST_RESERVATION: usize = 64 * 1024;
 /// For how long a silent peer's last message is kept for the ledger as it is; then only its hash is.
 const KEEP_RECEIPT_CONTENT: Duration = Duration::from_secs(2);
 
+/// Larger messages are hashed as soon as they are delivered (a millisecond a megabyte), so that what is kept outside the memory budget is at most this
+/// for each connection.
+const KEPT_RECEIPT: usize = 64 * 1024;
+
 /// Why a connection ended.
 #[derive(Debug)]
 enum End {
@@ -83,8 +87,8 @@ pub(super) struct Conversation {
     tls: Option<Tls>,
     mail: Option<Mail>,
     reservation: Option<Reservation>,
-    /// The last delivered message until its 250 is known to have arrived, with its part of the memory budget: it holds the content.
-    receipt: Option<(Unconfirmed, Option<Reservation>)>,
+    /// The last delivered message until its 250 is known to have arrived.
+    receipt: Option<Unconfirmed>,
     content_since: Instant,
     receiving: bool,
 }
@@ -231,7 +235,7 @@ impl Conversation {
 
     async fn deliver(&mut self, message: crate::smtp::session::Message) -> Result<Reply, End> {
         let Some(mail) = self.mail.take() else { return Ok(Reply::local_error()) };
-        let received = self.content_since.elapsed();
+        let (received, octets) = (self.content_since.elapsed(), message.content.len());
         let prepared = match mail.prepare(&self.shared, message, received).await {
             Ok(prepared) => prepared,
             Err(reply) => {
@@ -247,8 +251,11 @@ impl Conversation {
         // Whoever sends the next message over the same connection is alive.
         self.receipt = None;
         let (reply, receipt) = prepared.deliver(&self.shared).await;
-        let reservation = self.reservation.take();
-        self.receipt = receipt.map(|receipt| (self.shared.ledger.hold(receipt), reservation));
+        self.receipt = receipt.map(|receipt| self.shared.ledger.hold(receipt));
+        if let Some(receipt) = self.receipt.as_ref().filter(|_| octets > KEPT_RECEIPT) {
+            receipt.condense();
+        }
+        self.reservation = None;
         Ok(reply)
     }
 
@@ -374,9 +381,8 @@ impl Conversation {
                 Err(_) if condensed || self.receipt.is_none() => return Err(End::Timeout),
                 Err(_) => {
                     condensed = true;
-                    if let Some((receipt, reservation)) = &mut self.receipt {
+                    if let Some(receipt) = &self.receipt {
                         receipt.condense();
-                        *reservation = None;
                     }
                 }
             }
@@ -385,7 +391,7 @@ impl Conversation {
 
     /// The peer has not shown that it has our 250: should it send the message again, it is answered without sending it on.
     async fn remember_unconfirmed(&mut self) {
-        let Some((receipt, _)) = self.receipt.take() else { return };
+        let Some(receipt) = self.receipt.take() else { return };
         if let Err(error) = receipt.record(SystemTime::now()).await {
             tracing::error!(event = "ledger.write-failed", %error, "an unconfirmed delivery is remembered until the process ends only");
         }
