@@ -45,7 +45,6 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("wasmtime::", &["plugin"]),
     ("rusqlite::", &["store.rs", "store", "handoff/ledger.rs"]),
     ("toml::", &["config", "config.rs", "directory.rs", "directory"]),
-    ("lol_html::", &["mime"]),
     ("unsafe {", &[]),
     ("unsafe fn", &[]),
 ];

@@ -14,10 +14,6 @@ use signet::plugin::Inspection;
 use signet::serve::{Server, check};
 use signet::telemetry::{self, LogGuard};
 
-/// Message buffers are allocated on one thread and freed on another all the time, which the C library's allocator is slow at.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A mail transfer agent that gives every message the sender's company signature.
 #[derive(Parser)]
 #[command(version, about)]
