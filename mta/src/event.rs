@@ -88,6 +88,8 @@ pub struct CopyEvent {
     pub placements: Vec<String>,
     /// Which seals were written: `dkim=DOMAIN/SELECTOR`, `arc=i`.
     pub seals: Vec<String>,
+    /// Why nothing was signed although the tenant's settings ask for it, empty otherwise.
+    pub unsealed: &'static str,
 }
 
 /// Microseconds by stage. They add up to the time between the last octet of the message and the reply, but for queueing.

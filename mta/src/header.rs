@@ -124,6 +124,33 @@ pub fn body_start(content: &[u8]) -> usize {
     content.len()
 }
 
+/// Whether every reader sees the same fields in a header section, with or without the empty line at its end: each line is a whole field or the
+/// continuation of one (RFC 5322 section 2.2), no name has white space in it or behind it (section 4.5 lets old software write that), and
+/// no line is white space only, because some readers end the section there.
+pub fn is_regular(header: &[u8]) -> bool {
+    let mut rest = header;
+    let mut first = true;
+    while !rest.is_empty() {
+        let Some(end) = memchr(b'\n', rest) else {
+            return false;
+        };
+        let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+        rest = &rest[end + 1..];
+        if line.is_empty() {
+            return rest.is_empty();
+        }
+        let regular = match line[0] {
+            b' ' | b'\t' => !first && !line.trim_ascii().is_empty(),
+            _ => memchr(b':', line).is_some_and(|colon| colon > 0 && line[..colon].iter().all(u8::is_ascii_graphic)),
+        };
+        if !regular || memchr(b'\r', line).is_some() {
+            return false;
+        }
+        first = false;
+    }
+    true
+}
+
 /// Appends `value` unfolded, with every run of spaces and tabs as one space, and none at its ends (RFC 6376 section 3.4.2).
 pub fn relaxed(value: &[u8], into: &mut Vec<u8>) {
     let start = into.len();

@@ -281,6 +281,7 @@ fn seal(copies: Vec<Copy>, verified: &Verified, site: &Site, event: &mut Message
     for (copy, record) in copies.into_iter().zip(&mut event.copies) {
         let copy = seal::seal(copy, verified, &site.seal, now).map_err(|error| Refusal::Seal(error.to_string()))?;
         record.seals = copy.seals().to_vec();
+        record.unsealed = copy.unsealed().unwrap_or_default();
         sealed.push(copy);
     }
     event.micros.seal = micros(begun);

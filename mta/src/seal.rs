@@ -1,7 +1,8 @@
 //! The last thing that happens to a message: our trace fields, our results, our DKIM signatures, the ARC set.
 //!
 //! RFC 5321 section 4.4 (Received), RFC 8601 (Authentication-Results, and section 5: removal of forged ones), RFC 6376, RFC 8617. What a
-//! [`struct@Copy`] consists of is not copied: fields are put before it and left out of it, nothing else. A [`Sealed`] cannot be edited any more. All
+//! [`struct@Copy`] consists of is not copied: fields are put before it and left out of it, nothing else. A header section with lines that are no
+//! fields gets trace fields and results, but nothing that is signed. A [`Sealed`] cannot be edited any more. All
 //! of it is synchronous and costs up to three RSA operations a message: callers run it off the I/O threads. The time is a parameter, and the
 //! same input gives the same octets. DKIM and ARC are written here rather than by mail-auth's signers, which take the message as one buffer,
 //! hash the body once for each, spell `h=` as the message happens to, and read the system's clock; mail-auth still verifies what we
@@ -16,7 +17,7 @@ use thiserror::Error;
 
 use crate::address::Domain;
 use crate::authentication_results::{canonical, claims};
-use crate::header::{Field, HeaderError, body_start, encode, fields};
+use crate::header::{Field, HeaderError, body_start, encode, fields, is_regular};
 use crate::mime::Copy;
 use crate::tenant::TenantId;
 use crate::verify::{Decision, Verified};
@@ -125,6 +126,7 @@ pub struct Sealed {
     pieces: Vec<Bytes>,
     removed: Removed,
     seals: Vec<String>,
+    legible: bool,
 }
 
 impl Sealed {
@@ -157,6 +159,11 @@ impl Sealed {
     pub fn seals(&self) -> &[String] {
         &self.seals
     }
+
+    /// Why nothing was signed although the settings ask for it.
+    pub fn unsealed(&self) -> Option<&'static str> {
+        (!self.legible).then_some("damaged-header")
+    }
 }
 
 /// What a copy consists of.
@@ -175,7 +182,11 @@ pub fn seal(copy: Copy, verified: &Verified, settings: &Settings, now: SystemTim
 
 fn seal_parts(parts: &Parts<'_>, verified: &Verified, settings: &Settings, now: SystemTime) -> Result<Sealed, SealError> {
     let header_end = body_start(parts.header);
-    let keys = signing_keys(parts, verified, settings);
+    // DKIM and ARC sign fields; verifiers disagree on what the fields are when a line between them is none, and most give no verdict.
+    let received = &verified.accepted().content;
+    let legible = is_regular(&received[..body_start(received)]);
+    let keys = if legible { signing_keys(parts, verified, settings) } else { Vec::new() };
+    let arc = settings.arc.as_deref().filter(|_| legible && settings.arc_enabled);
     let mut removed = Removed::default();
     let mut kept = Vec::new();
     let mut cuts = Vec::new();
@@ -188,18 +199,18 @@ fn seal_parts(parts: &Parts<'_>, verified: &Verified, settings: &Settings, now: 
     }
 
     let mut seals = Vec::new();
-    let needs_hash = !keys.is_empty() || settings.arc_enabled && settings.arc.is_some();
-    let body_hash = if needs_hash { body_hash(parts, header_end) } else { [0; 32] };
+    let body_hash = if !keys.is_empty() || arc.is_some() { body_hash(parts, header_end) } else { [0; 32] };
     let time = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     let mut dkim_fields = Vec::new();
     for key in &keys {
         dkim_fields.push(dkim::sign(key, &kept, &body_hash, time)?);
         seals.push(format!("dkim={}/{}", key.domain(), key.selector()));
     }
-    let set = arc_set(&dkim_fields, &kept, verified, settings, &body_hash, time)?;
-    if let Some(set) = &set {
-        seals.push(format!("arc={}", set.instance));
-    }
+    let set = match arc {
+        Some(key) => arc_set(key, &dkim_fields, &kept, verified, settings, &body_hash, time)?,
+        None => None,
+    };
+    seals.extend(set.iter().map(|set| format!("arc={}", set.instance)));
 
     let mut top = our_trace(parts, verified, settings, now)?;
     top.extend(set.into_iter().flat_map(|set| set.fields));
@@ -211,7 +222,7 @@ fn seal_parts(parts: &Parts<'_>, verified: &Verified, settings: &Settings, now: 
     pieces.extend(around(parts.header, &cuts));
     pieces.extend(parts.body.iter().cloned());
     pieces.retain(|piece| !piece.is_empty());
-    Ok(Sealed { recipients: parts.recipients.to_vec(), pieces, removed, seals })
+    Ok(Sealed { recipients: parts.recipients.to_vec(), pieces, removed, seals, legible })
 }
 
 /// Received, with Authentication-Results under it.
@@ -267,6 +278,7 @@ fn body_hash(parts: &Parts<'_>, header_end: usize) -> [u8; 32] {
 }
 
 fn arc_set(
+    key: &Key,
     dkim_fields: &[Vec<u8>],
     kept: &[dkim::NameValue<'_>],
     verified: &Verified,
@@ -274,7 +286,6 @@ fn arc_set(
     body_hash: &[u8; 32],
     time: u64,
 ) -> Result<Option<arc::Set>, SealError> {
-    let Some(key) = settings.arc.as_deref().filter(|_| settings.arc_enabled) else { return Ok(None) };
     let ours = dkim_fields.iter().flat_map(|field| fields(field)).map(|field| (field.name, field.value));
     let all: Vec<_> = ours.chain(kept.iter().copied()).collect();
     let content = arc::Content {

@@ -1,9 +1,10 @@
 """Python's email parser compares messages before and after Signet, which it knows nothing about but the names below.
 
 Usage: tree.py MARK DOMAIN FOLDER   NAME.in is what was sent, NAME.out what arrived; MARK is a word of every signature; DOMAIN ends our Content-IDs.
-Prints one JSON object a message: {"name", "how": [...], "parts": n, "added": n, "problems": [...]}. `how` says what was found: "unchanged" (below our
-fields on top), "inserted" (octets were added, every octet of the input is there in order), "base64" (the decoded body only gained text),
-"recoded" (the same, but charset or transfer encoding changed), "wrapped" (content fields moved down into a multipart/related).
+Prints one JSON object a message: {"name", "how": ..., "parts": n, "added": n, "problems": [...]}. `how` says what was found, the farthest that applies:
+"unchanged" (below our fields on top), "inserted" (octets were added, every octet of the input is there in order), "wrapped" (the same, but content
+fields moved down into a multipart/related), "relabelled" (the same, but the words for charset or transfer encoding of the edited part are others),
+"recoded" (the edited part's body is written in another charset or encoding; its text only gained).
 """
 
 import email
@@ -22,6 +23,7 @@ CONTENT = {
 WINDOWS = (64, 32, 16, 8, 4, 2)
 # Guesses where it goes on, before a message counts as not contained.
 GUESSES = 20000
+HOW = ["unchanged", "inserted", "wrapped", "relabelled", "recoded"]
 # Fields, text, the wrapper's head, HTML, images, the wrapper's end: more additions than these are no proof of anything.
 ADDITIONS = 6
 
@@ -83,23 +85,25 @@ class Comparison:
     def __init__(self, mark: bytes, domain: str):
         self.mark = mark
         self.image = re.compile(r"<[\w.-]+\.[0-9a-f]{16}@" + re.escape(domain) + r">")
-        self.problems, self.how = [], set()
+        self.problems, self.how = [], "unchanged"
         self.parts = self.added = 0
+        self.stuffed = self.moved = False
         self.texts = []
 
     def whole(self, old: bytes, out: bytes) -> None:
         self.before, new = self.without_ours(old, out)
         if new == self.before:
-            self.how.add("unchanged")
             return
-        found = additions(self.before, new)
-        if found is not None:
-            self.how.add("inserted")
+        self.found("inserted")
         self.node(email.message_from_bytes(self.before), email.message_from_bytes(new), "root")
         if not any(self.mark in text for text in self.texts):
             self.problems.append("nothing that was added carries the mark")
-        if found is None and not self.how & {"base64", "recoded", "wrapped"}:
+        # The parser's view and the octets must agree; quoted-printable stuffing is more additions than can be told apart here.
+        if self.how == "inserted" and not self.stuffed and additions(self.before, new) is None:
             self.problems.append("octets of the input are missing")
+
+    def found(self, how: str) -> None:
+        self.how = max(self.how, how, key=HOW.index)
 
     def without_ours(self, old: bytes, out: bytes) -> tuple[bytes, bytes]:
         names, rest = split_top(out)
@@ -153,7 +157,8 @@ class Comparison:
         self.added += len(children)
         inner = children[0]
         if where == "root":
-            self.how.add("wrapped")
+            self.found("wrapped")
+            self.moved = True
             kept = [(name, value) for name, value in self.fields(old) if name.lower() not in CONTENT]
             outer = [(name, value) for name, value in self.fields(new) if name.lower() not in CONTENT]
             if "MIME-Version" not in old and outer and outer[-1] == ("MIME-Version", "1.0"):
@@ -180,33 +185,45 @@ class Comparison:
             new = [field for field in new if field != added[0]]
         if strict(old) != strict(new) or not before.get_content_type().startswith("text/"):
             self.problems.append(f"{where}: header fields changed")
-        self.how.add("recoded")
+        values = {name.lower(): value for name, value in new}
+        if any(additions(value.encode("utf-8", "surrogateescape"), values.get(name.lower(), "").encode("utf-8", "surrogateescape")) is None for name, value in old):
+            self.found("relabelled")
 
     def is_image(self, node) -> bool:
         return bool(self.image.fullmatch(str(node.get("Content-ID", "")).strip()))
 
     def leaf(self, old, new, where: str) -> None:
         raw_old, raw_new = octets(old), octets(new)
-        if "wrapped" not in self.how or where != "root":
+        if not self.moved or where != "root":
             self.headers(self.fields(old), self.fields(new), old, new, where)
         if raw_old == raw_new:
             return
         if old.get_content_maintype() != "text" or old.get_content_disposition() == "attachment":
             self.problems.append(f"{where}: {old.get_content_type()} changed")
             return
-        found = additions(raw_old, raw_new)
-        decoded = lambda node: node.get_payload(decode=True)
-        if found is None or decoded(old) != raw_old:
-            found = additions(decoded(old), decoded(new))
-            if found is not None and additions(raw_old, raw_new) is None:
-                self.how.add("base64")
+        found = additions(raw_old, unstuffed(old, new, raw_new))
+        self.stuffed = self.stuffed or encoding(old) != encoding(new)
         if found is None:
-            found = additions(text(old).encode(), text(new).encode())
-            self.how.add("recoded")
+            self.found("recoded")
+        if found is None or encoding(new) in ("quoted-printable", "base64"):
+            # What the octets mean must have gained only, too; in the charset of each where these differ.
+            decoded = lambda node: node.get_payload(decode=True)
+            found = additions(decoded(old), decoded(new)) or additions(text(old).encode(), text(new).encode())
         if found is None:
             self.problems.append(f"{where}: the text did not only gain")
         else:
             self.texts.append(b"".join(found))
+
+
+def encoding(leaf) -> str:
+    return str(leaf.get("Content-Transfer-Encoding", "7bit")).strip().lower()
+
+
+def unstuffed(old, new, raw_new: bytes) -> bytes:
+    """Without what makes a text quoted-printable that was not; nothing but removals, so what is found in the rest is in the whole."""
+    if encoding(new) != "quoted-printable" or encoding(old) in ("quoted-printable", "base64"):
+        return raw_new
+    return re.sub(rb"=\r?\n|(?<==)3D", b"", raw_new)
 
 
 def octets(leaf) -> bytes:
@@ -235,7 +252,7 @@ def main() -> None:
         except Exception as error:  # a judge that cannot judge must be heard
             comparison.problems.append(f"the judge failed: {error!r}")
         print(json.dumps({
-            "name": name, "how": sorted(comparison.how), "parts": comparison.parts, "added": comparison.added, "problems": comparison.problems,
+            "name": name, "how": comparison.how, "parts": comparison.parts, "added": comparison.added, "problems": comparison.problems,
         }))
 
 

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{AuthorFault, HeaderError, MAX_LINE, author, body_start, encode, fields, relaxed};
+use super::{AuthorFault, HeaderError, MAX_LINE, author, body_start, encode, fields, is_regular, relaxed};
 
 fn names(content: &str) -> Vec<String> {
     fields(content.as_bytes()).map(|field| String::from_utf8_lossy(field.name).into_owned()).collect()
@@ -34,6 +34,28 @@ fn broken_header_sections_are_read_as_far_as_they_go() {
         ("no colon\r\n in: the continuation\r\nB: 2\r\n", vec!["B"]),
     ] {
         assert_eq!(names(content), expected, "{content:?}");
+    }
+}
+
+#[test]
+fn a_header_section_is_regular_when_every_line_is_a_field_or_its_continuation() {
+    for header in ["", "\r\n", "A: 1\r\n", "A: 1\r\n\r\n", "A:\r\n 1\r\n\t2\r\n\r\n", "A: 1\nB: 2\n\n"] {
+        assert!(is_regular(header.as_bytes()), "{header:?}");
+    }
+    for header in [
+        "no colon\r\n\r\n",
+        "A: 1\r\nno colon\r\nB: 2\r\n\r\n",
+        " fold: first\r\nA: 1\r\n\r\n",
+        "A : 1\r\n\r\n",
+        "A\t: 1\r\n\r\n",
+        "A b: 1\r\n\r\n",
+        ": nameless\r\n\r\n",
+        "A: 1\r\n \r\nB: 2\r\n\r\n",
+        "\u{fc}: 1\r\n\r\n",
+        "A: 1\r2\r\n\r\n",
+        "A: unfinished",
+    ] {
+        assert!(!is_regular(header.as_bytes()), "{header:?}");
     }
 }
 

@@ -11,6 +11,7 @@ use mail_parser::{HeaderForm, MessageParser, PartFlags, PartKind};
 use memchr::memchr;
 
 use super::Passed;
+use crate::header::is_regular;
 
 /// Deepest nesting that is followed; mail clients write at most five or six levels.
 const MAXIMUM_DEPTH: usize = 32;
@@ -262,7 +263,7 @@ impl Structure {
                 return Some(Passed::DuplicateHeaderField);
             }
         }
-        if !header_is_regular(&content[part.header..part.body]) {
+        if !is_regular(&content[part.header..part.body]) {
             return Some(Passed::DamagedHeader);
         }
         if part.transfer == Transfer::Unknown {
@@ -310,31 +311,6 @@ fn is_delimiter(text: &[u8], boundary: &str, close: bool) -> bool {
 
 fn after_line_break(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\r\n").or_else(|| text.strip_prefix(b"\n")).unwrap_or(text)
-}
-
-/// Whether every line is a whole field or its continuation, and none is only white space: other parsers end the header section there.
-fn header_is_regular(header: &[u8]) -> bool {
-    let mut rest = header;
-    let mut first = true;
-    while !rest.is_empty() {
-        let Some(end) = memchr(b'\n', rest) else {
-            return false;
-        };
-        let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
-        rest = &rest[end + 1..];
-        if line.is_empty() {
-            return rest.is_empty();
-        }
-        let regular = match line[0] {
-            b' ' | b'\t' => !first && !line.trim_ascii().is_empty(),
-            _ => memchr(b':', line).is_some_and(|colon| colon > 0 && line[..colon].iter().all(u8::is_ascii_graphic)),
-        };
-        if !regular || memchr(b'\r', line).is_some() {
-            return false;
-        }
-        first = false;
-    }
-    true
 }
 
 fn convert(content: &[u8], part: mail_parser::MessagePart<'_>, parent: Option<usize>, digest: bool) -> Part {

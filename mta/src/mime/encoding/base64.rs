@@ -1,11 +1,16 @@
-//! Base64 bodies (RFC 2045 section 6.8): reading one, and writing it anew from the group that holds a place on, in the line width
-//! that it already has.
+//! Base64 bodies (RFC 2045 section 6.8): reading one, and writing into it, in the line width that it already has.
+//!
+//! Three octets are four characters, so an insertion of a multiple of three octets leaves every group behind it as it is. Only the group that holds
+//! the place is torn apart, and even its characters stay when the insertion's first or last octet shares the bits that they mix:
+//! [`between`] finds out. Where that fails, [`Tail`] writes everything from that group on anew.
 
 use ::base64::Engine as _;
 use ::base64::engine::general_purpose::STANDARD;
 use mail_parser::Encoding;
 use memchr::memchr;
 
+/// Octets that become four characters.
+pub(in super::super) const GROUP: usize = 3;
 /// RFC 2045 section 6.8.
 const MAXIMUM_LINE: usize = 76;
 /// Longest line that is kept where a sender wrote one long line: the longest one that RFC 5322 allows, in whole groups.
@@ -51,6 +56,49 @@ fn write(text: &[u8], mut column: usize, width: usize) -> Vec<u8> {
         out.extend_from_slice(line);
         column += line.len();
         rest = tail;
+    }
+    out
+}
+
+/// Where in the encoded body of `text` which characters go, so that it decodes to `text` with `inserted` at `offset` and not one of
+/// its own characters changes; nothing when the group at the place cannot be kept, or `inserted` is no multiple of [`GROUP`].
+pub(in super::super) fn between(raw: &[u8], text: &[u8], offset: usize, inserted: &[u8]) -> Option<(usize, Vec<u8>)> {
+    if !inserted.len().is_multiple_of(GROUP) {
+        return None;
+    }
+    let group = offset / GROUP;
+    let torn = &text[group * GROUP..text.len().min((group + 1) * GROUP)];
+    let (before, after) = torn.split_at(offset - group * GROUP);
+    let new = STANDARD.encode([before, inserted, after].concat());
+    let old = &raw[locate(raw, group * 4)..];
+    let old: Vec<u8> = old.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).take(4).collect();
+    let kept = (0..=old.len()).find(|&kept| new.as_bytes().starts_with(&old[..kept]) && new.as_bytes().ends_with(&old[kept..]))?;
+    let at = locate(raw, group * 4 + kept);
+    Some((at, broken(raw, at, &new.as_bytes()[kept..new.len() - (old.len() - kept)])))
+}
+
+/// `added` in lines of the body's width. Lines hold whole groups if they did before: some readers decode line by line.
+fn broken(raw: &[u8], at: usize, added: &[u8]) -> Vec<u8> {
+    let line = memchr::memrchr(b'\n', &raw[..at]).map_or(0, |newline| newline + 1);
+    let before = raw[line..at].trim_ascii().len();
+    let after = raw[at..memchr(b'\n', &raw[at..]).map_or(raw.len(), |newline| at + newline)].trim_ascii().len();
+    let width = (width(raw) & !3).max(4);
+    let (mut out, mut column, mut on_line) = (Vec::with_capacity(added.len() + added.len() / width * 2 + 4), before, 0);
+    let mut rest = added;
+    while !rest.is_empty() && before + added.len() + after > width {
+        if column >= width {
+            out.extend_from_slice(b"\r\n");
+            (column, on_line) = (0, 0);
+        }
+        let (piece, tail) = rest.split_at(rest.len().min(width - column));
+        out.extend_from_slice(piece);
+        (column, on_line, rest) = (column + piece.len(), on_line + piece.len(), tail);
+    }
+    out.extend_from_slice(rest);
+    if column + after > width {
+        let with_the_next = ((4 - after % 4) % 4).min(on_line);
+        let place = out.len() - with_the_next;
+        out.splice(place..place, *b"\r\n");
     }
     out
 }
@@ -111,7 +159,52 @@ fn width(raw: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[test]
+    fn a_group_is_torn_apart_without_changing_when_the_bits_around_it_agree() {
+        // After one octet, after two, at the end of a text of each length: a tag's ">" before, a "<" or a line end behind the place.
+        for (text, offset) in [("a>b", 2), (">ab", 1), ("a<b", 1), ("ab<", 2), ("a\r\n", 1), ("ab\r\n", 2), ("a", 1), ("ab", 2), ("abc", 3)] {
+            let raw = write(text.as_bytes(), 0, 76);
+            let inserted = if offset == text.len() || text.contains('\r') { b"\r\n<div></div>\r\n" } else { b"<div   ></div >" };
+            let (at, with) = between(&raw, text.as_bytes(), offset, inserted).unwrap_or_else(|| panic!("{text:?} {offset}"));
+            let output = [&raw[..at], &with, &raw[at..]].concat();
+            assert_eq!(decode(&output).unwrap(), [&text.as_bytes()[..offset], inserted, &text.as_bytes()[offset..]].concat());
+        }
+        assert_eq!(between(&write(b"xyz", 0, 76), b"xyz", 1, b"<b>"), None);
+        assert_eq!(between(&write(b"xyz", 0, 76), b"xyz", 0, b"four"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_inserted_decodes_and_lines_stay_whole_groups(
+            text in prop::collection::vec(any::<u8>(), 0..300),
+            inserted in prop::collection::vec(any::<u8>(), 0..300),
+            place in 0usize..300,
+            width in prop::sample::select(vec![4_usize, 60, 64, 72, 76, 996]),
+        ) {
+            let raw = write(&text, 0, width);
+            let place = place.min(text.len());
+            let inserted = &inserted[..inserted.len() / GROUP * GROUP];
+            if let Some((at, with)) = between(&raw, &text, place, inserted) {
+                let output = [&raw[..at], &with, &raw[at..]].concat();
+                prop_assert_eq!(decode(&output).unwrap(), [&text[..place], inserted, &text[place..]].concat());
+                let width = match raw.contains(&b'\n') {
+                    true => width,
+                    false if raw.len() > MAXIMUM_LINE => LONGEST_LINE,
+                    false => MAXIMUM_LINE,
+                };
+                for line in output.split(|&octet| octet == b'\n') {
+                    let line = line.trim_ascii_end();
+                    prop_assert!(line.len().is_multiple_of(4) && line.len() <= width, "{}", String::from_utf8_lossy(line));
+                }
+            } else {
+                prop_assert!(!place.is_multiple_of(GROUP));
+            }
+        }
+    }
 
     #[test]
     fn everything_before_the_group_stays_and_the_width_too() {

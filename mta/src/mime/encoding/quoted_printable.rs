@@ -1,5 +1,5 @@
-//! Quoted-printable (RFC 2045 section 6.7): reading a body, carrying an offset of the decoded text back to the encoded one, and
-//! writing further text at such a place. Malformed escapes are kept as they are written, as mail clients show them.
+//! Quoted-printable (RFC 2045 section 6.7): reading a body, carrying an offset of the decoded text back to the encoded one,
+//! writing further text at such a place, and making a body quoted-printable that is not, by adding octets only. Malformed escapes are kept as they are written, as mail clients show them.
 
 use memchr::memchr;
 
@@ -200,6 +200,57 @@ pub(in super::super) fn encode_between(raw: &[u8], at: usize, text: &[u8]) -> Ve
     writer.out
 }
 
+/// What must stand where so that a body that is not encoded becomes quoted-printable, with `insertions` (offset and text, in order) in it and every octet
+/// of its own where it was: `=` gets its `3D`, a long line soft line breaks, white space at the end of a line a soft line break behind it. Nothing
+/// when the body has octets that must be escaped, or a line that would begin like a delimiter where it is broken.
+pub(in super::super) fn stuffed(raw: &[u8], insertions: &[(usize, &[u8])]) -> Option<Vec<(usize, Vec<u8>)>> {
+    let mut stuffing = Vec::new();
+    let mut insertions = insertions.iter().peekable();
+    let (mut column, mut at) = (0, 0);
+    loop {
+        let blank = at > 0 && matches!(raw[at - 1], b' ' | b'\t');
+        while let Some((_, text)) = insertions.next_if(|(place, _)| *place == at) {
+            let mut writer = Writer { out: Vec::with_capacity(text.len() * 2), column };
+            if blank && text.starts_with(b"\r\n") {
+                writer.soft_break();
+            }
+            writer.text(text);
+            column = writer.column;
+            stuffing.push((at, writer.out));
+        }
+        let Some(&octet) = raw.get(at) else {
+            // White space at the very end has no place for a soft line break behind it.
+            let inserted_behind = stuffing.last().is_some_and(|(place, _)| *place == at);
+            return (!blank || inserted_behind).then_some(stuffing);
+        };
+        if raw[at..].starts_with(b"\r\n") {
+            if blank {
+                stuffing.push((at, b"=\r\n".to_vec()));
+            }
+            column = 0;
+            at += 2;
+            continue;
+        }
+        let width = match octet {
+            b'=' => 3,
+            b' '..=b'~' | b'\t' => 1,
+            _ => return None,
+        };
+        if column + width > MAXIMUM_LINE - 1 && !(column + width == MAXIMUM_LINE && raw[at + 1..].starts_with(b"\r\n")) {
+            if raw[at..].starts_with(b"--") {
+                return None;
+            }
+            stuffing.push((at, b"=\r\n".to_vec()));
+            column = 0;
+        }
+        at += 1;
+        column += width;
+        if octet == b'=' {
+            stuffing.push((at, b"3D".to_vec()));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -228,6 +279,27 @@ mod tests {
         assert_eq!(encode(b"-- \r\n--delimiter\r\na--b"), b"--=20\r\n=2D-delimiter\r\na--b");
         let broken = encode(&[&[b'x'; 75][..], b"--delimiter"].concat());
         assert_eq!(broken[75..], *b"=\r\n=2D-delimiter");
+    }
+
+    #[test]
+    fn a_body_becomes_quoted_printable_by_additions_only() {
+        let long = "word ".repeat(40);
+        for raw in ["a=b", "x \r\ny\t\r\n", "", "\r\n", long.trim(), &format!("{}\r\n", "y".repeat(76))] {
+            let place = raw.len();
+            let stuffing = stuffed(raw.as_bytes(), &[(place, "\r\nZoë\r\n".as_bytes())]).unwrap();
+            let (mut output, mut from) = (Vec::new(), 0);
+            for (at, with) in &stuffing {
+                output.extend_from_slice(&raw.as_bytes()[from..*at]);
+                output.extend_from_slice(with);
+                from = *at;
+            }
+            output.extend_from_slice(&raw.as_bytes()[from..]);
+            assert_eq!(decode(&output), format!("{raw}\r\nZoë\r\n").as_bytes());
+            assert!(output.split(|&octet| octet == b'\n').all(|line| line.len() <= 77), "{}", String::from_utf8_lossy(&output));
+        }
+        for raw in ["\u{c}", "ä", &"-".repeat(80), "x "] {
+            assert_eq!(stuffed(raw.as_bytes(), &[]), None, "{raw}");
+        }
     }
 
     proptest! {

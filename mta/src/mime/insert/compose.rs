@@ -165,6 +165,24 @@ pub(super) fn plain(placed: &[&Placed], around: Surroundings<'_>) -> String {
     out
 }
 
+/// An inserted HTML text, in any charset that contains ASCII, that has grown by `by` octets and means the same: white space inside its first tag.
+pub(super) fn padded_html(html: &[u8], by: usize) -> Option<Vec<u8>> {
+    let tag = b"<div".len();
+    html.starts_with(b"<div").then(|| [&html[..tag], &vec![b' '; by], &html[tag..]].concat())
+}
+
+/// An inserted plain text that is at least `by` octets longer, up to a multiple of three: white space that nobody sees behind its last line, or,
+/// where that would make the line flow into the next one, blank lines above it.
+pub(super) fn padded_plain(text: &[u8], by: usize, flowed: bool) -> Vec<u8> {
+    if flowed {
+        // One line end is two octets; two are four, which is one more than a whole group.
+        let lines = if by == 2 { 1 } else { 2 * by };
+        return [b"\r\n".repeat(lines), text.to_vec()].concat();
+    }
+    let end = text.trim_ascii_end().len();
+    [&text[..end], &vec![b' '; by], &text[end..]].concat()
+}
+
 /// RFC 3676 section 4: our lines are fixed, and stuffed where they could be taken for something else.
 fn flowed_line(line: &str, out: &mut String) {
     if line == "-- " {

@@ -1,10 +1,11 @@
 //! Puts signatures into a message by splicing: the received octets stay where they are, additions go between them.
 //!
 //! [`place`] decides on offsets, [`compose`] writes the text that goes there, [`part`] carries it into the part's charset and
-//! content-transfer-encoding, [`images`] adds the pictures. The only octets that are ever replaced are: the group of a base64 body that
-//! holds the place, and those behind it; the body, charset and content-transfer-encoding of a part that cannot hold the text
-//! otherwise; Content-MD5 fields of edited parts; and, when the whole message is HTML and gets pictures, its own content fields,
-//! which move into the part that the HTML becomes. [`Edited::splices`] names every one.
+//! content-transfer-encoding, [`images`] adds the pictures. The only octets that are ever replaced are: the words for charset and
+//! content-transfer-encoding of a part that cannot hold the text otherwise; its body, when that is not ASCII or cannot become
+//! quoted-printable by additions; the group of a base64 body that holds the place, and those behind it, in the rare case that its bits do
+//! not fit ([`super::encoding::base64`]); Content-MD5 fields of edited parts; and, when the whole message is HTML and gets pictures, its
+//! own content fields, which move into the part that the HTML becomes. [`Edited::splices`] names every one.
 
 use std::fmt;
 use std::ops::Range;

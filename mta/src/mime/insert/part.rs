@@ -60,7 +60,10 @@ pub(super) fn edit(
     let kept = if may_delimit(message, index, &texts) { None } else { kept(content, part, form, &segment.text, &texts) };
     let body = match kept {
         Some(body) => body,
-        None => vec![rewritten(content, part, &segment.text, &texts, &mut header)?],
+        None => match relabelled(content, part, form, &segment.text, &texts, &mut header)? {
+            Some(body) => body,
+            None => vec![rewritten(content, part, &segment.text, &texts, &mut header)?],
+        },
     };
     for field in part.fields_named(content, "content-md5") {
         header.replaced.push(Splice::replace(field.span.clone(), Vec::new()));
@@ -110,8 +113,7 @@ fn may_delimit(message: &Message, part: usize, texts: &[(usize, String)]) -> boo
 
 fn surroundings<'a>(part: &Part, segment: &'a Segment, at: usize) -> Surroundings<'a> {
     let (before, after) = segment.text.octets.split_at(at);
-    let flowed = part.parameter("format").is_some_and(|format| format.eq_ignore_ascii_case("flowed"));
-    Surroundings { before, after, flowed, delimited: part.parent.is_some() }
+    Surroundings { before, after, flowed: is_flowed(part), delimited: part.parent.is_some() }
 }
 
 /// The changes when the part's charset and content-transfer-encoding can hold the texts as they are.
@@ -140,6 +142,7 @@ fn kept(content: &[u8], part: &Part, form: Form, text: &Text, texts: &[(usize, S
                 })
                 .collect(),
         ),
+        Transfer::Base64 if let Some(splices) = between_groups(raw, part, form, &text.octets, &octets) => Some(splices),
         Transfer::Base64 => {
             let tail = base64::Tail::from(raw, octets.first()?.0);
             let new = spliced(&text.octets, tail.decoded, &octets);
@@ -154,6 +157,39 @@ fn kept(content: &[u8], part: &Part, form: Form, text: &Text, texts: &[(usize, S
                 .collect()
         }
     }
+}
+
+/// The insertions into a base64 body that leave every character of it where it is.
+fn between_groups(raw: &[u8], part: &Part, form: Form, text: &[u8], insertions: &[(usize, Cow<'_, [u8]>)]) -> Option<Vec<Splice>> {
+    // White space around a block of HTML means nothing, and lets the group that is torn apart agree with what comes between.
+    let frames: &[(&[u8], &[u8])] = match form {
+        Form::Html => &[(b"", b""), (b"\r\n", b""), (b"", b"\r\n")],
+        Form::Plain => &[(b"", b"")],
+    };
+    if insertions.windows(2).any(|pair| pair[0].0 / base64::GROUP == pair[1].0 / base64::GROUP) {
+        return None;
+    }
+    let between = |at: usize, inserted: &[u8]| {
+        frames.iter().find_map(|(front, back)| {
+            let missing = (base64::GROUP - (front.len() + inserted.len() + back.len()) % base64::GROUP) % base64::GROUP;
+            let padded = match form {
+                _ if missing == 0 => inserted.to_vec(),
+                Form::Html => compose::padded_html(inserted, missing)?,
+                Form::Plain => compose::padded_plain(inserted, missing, is_flowed(part)),
+            };
+            base64::between(raw, text, at, &[front, &padded[..], back].concat())
+        })
+    };
+    let splice = |(at, inserted): &(usize, Cow<'_, [u8]>)| {
+        let (place, with) = between(*at, inserted)?;
+        Some(Splice::insert(part.body + place, with))
+    };
+    insertions.iter().map(splice).collect()
+}
+
+/// RFC 3676.
+fn is_flowed(part: &Part) -> bool {
+    part.parameter("format").is_some_and(|format| format.eq_ignore_ascii_case("flowed"))
 }
 
 /// The text from `start` on with the insertions in it.
@@ -185,6 +221,47 @@ fn identity(raw: &[u8], at: usize, inserted: &[u8], form: Form, seven: bool) -> 
     }
 }
 
+/// The changes when the part has ASCII text only: that is UTF-8 already, so a new label lets it hold any character, and no octet of the body
+/// changes.
+fn relabelled(
+    content: &[u8],
+    part: &Part,
+    form: Form,
+    text: &Text,
+    texts: &[(usize, String)],
+    header: &mut Header,
+) -> Result<Option<Vec<Splice>>, Passed> {
+    // An escape octet may begin a character of ISO-2022, which is not UTF-8.
+    if text.converted || !text.octets.is_ascii() || text.octets.contains(&0x1B) {
+        return Ok(None);
+    }
+    let raw = &content[part.body..part.end];
+    let (body, encoding) = match part.transfer {
+        Transfer::QuotedPrintable => {
+            let insert = |(at, inserted): &(usize, String)| {
+                let place = quoted_printable::locate(raw, *at);
+                Splice::insert(part.body + place, quoted_printable::encode_between(raw, place, inserted.as_bytes()))
+            };
+            (Some(texts.iter().map(insert).collect()), None)
+        }
+        Transfer::Base64 => {
+            let octets: Vec<_> = texts.iter().map(|(at, inserted)| (*at, Cow::Borrowed(inserted.as_bytes()))).collect();
+            (between_groups(raw, part, form, &text.octets, &octets), None)
+        }
+        Transfer::SevenBit | Transfer::EightBit | Transfer::Binary => {
+            let octets: Vec<_> = texts.iter().map(|(at, inserted)| (*at, inserted.as_bytes())).collect();
+            let stuffing = quoted_printable::stuffed(raw, &octets);
+            let splice = |(at, with): (usize, Vec<u8>)| Splice::insert(part.body + at, with);
+            (stuffing.map(|stuffing| stuffing.into_iter().map(splice).collect()), Some("quoted-printable"))
+        }
+        Transfer::Unknown => (None, None),
+    };
+    if body.is_some() {
+        relabel(content, part, encoding, header)?;
+    }
+    Ok(body)
+}
+
 /// The whole body written anew, in UTF-8.
 fn rewritten(content: &[u8], part: &Part, text: &Text, texts: &[(usize, String)], header: &mut Header) -> Result<Splice, Passed> {
     let mut new = String::with_capacity(text.octets.len() * 2);
@@ -201,7 +278,7 @@ fn rewritten(content: &[u8], part: &Part, text: &Text, texts: &[(usize, String)]
     } else {
         (quoted_printable::encode(new.as_bytes()), "quoted-printable")
     };
-    relabel(content, part, encoding, header)?;
+    relabel(content, part, Some(encoding), header)?;
     Ok(Splice::replace(part.body..part.end, body))
 }
 
@@ -217,8 +294,8 @@ fn strictly_decoded(text: &Text, range: Range<usize>) -> Result<Cow<'_, str>, Pa
     }
 }
 
-/// Sets charset and content-transfer-encoding, and leaves every other parameter as it is.
-fn relabel(content: &[u8], part: &Part, encoding: &str, header: &mut Header) -> Result<(), Passed> {
+/// Sets the charset and, unless the body keeps it, the content-transfer-encoding; leaves every other parameter as it is.
+fn relabel(content: &[u8], part: &Part, encoding: Option<&str>, header: &mut Header) -> Result<(), Passed> {
     match part.fields_named(content, "content-type").next() {
         Some(field) => {
             let splice = charset_splice(content, &field.value).filter(|splice| says_utf_8(content, &field.value, splice));
@@ -226,6 +303,7 @@ fn relabel(content: &[u8], part: &Part, encoding: &str, header: &mut Header) -> 
         }
         None => header.added.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\n"),
     }
+    let Some(encoding) = encoding else { return Ok(()) };
     match part.fields_named(content, "content-transfer-encoding").next() {
         Some(field) => header.replaced.push(Splice::replace(field.value.clone(), format!(" {encoding}"))),
         None => header.added.extend_from_slice(format!("Content-Transfer-Encoding: {encoding}\r\n").as_bytes()),
