@@ -2,9 +2,8 @@
 
 Usage: tree.py MARK DOMAIN FOLDER   NAME.in is what was sent, NAME.out what arrived; MARK is a word of every signature; DOMAIN ends our Content-IDs.
 Prints one JSON object a message: {"name", "how": ..., "parts": n, "added": n, "problems": [...]}. `how` says what was found, the farthest that applies:
-"unchanged" (below our fields on top), "inserted" (octets were added, every octet of the input is there in order), "wrapped" (the same, but content
-fields moved down into a multipart/related), "relabelled" (the same, but the words for charset or transfer encoding of the edited part are others),
-"recoded" (the edited part's body is written in another charset or encoding; its text only gained).
+"unchanged" (below our fields on top), "inserted" (octets were added, every octet of the input is there in order), "recoded" (a body is written in
+another charset or encoding; its text only gained).
 """
 
 import email
@@ -23,32 +22,37 @@ CONTENT = {
 WINDOWS = (64, 32, 16, 8, 4, 2)
 # Guesses where it goes on, before a message counts as not contained.
 GUESSES = 20000
-HOW = ["unchanged", "inserted", "wrapped", "relabelled", "recoded"]
-# Fields, text, the wrapper's head, HTML, images, the wrapper's end: more additions than these are no proof of anything.
-ADDITIONS = 6
+HOW = ["unchanged", "inserted", "recoded"]
+# A field that is no longer true stays under this name, below the one that is written instead.
+ORIGINAL = "x-signet-original-"
+# Fields and names of fields, text, the wrapper's head, HTML, images, the wrapper's end: more additions than these are no proof of anything.
+ADDITIONS = 12
 
 
 def additions(old: bytes, new: bytes) -> list[bytes] | None:
     """What `new` has more than `old`, which must be in it octet for octet and in order; None when it is not."""
     found, i, j = [], 0, 0
-    choices = []  # where a guess was made: input offset, output offset, place of the next guess, additions so far, window
+    choices = []  # where a guess was made: input offset, output offset, additions so far, index of the window, where it is looked for next
     for _ in range(GUESSES):
         step = common(old, i, new, j)
         i, j = i + step, j + step
         if i == len(old):
             found += [new[j:]] if j < len(new) else []
-            return found if len(found) <= ADDITIONS else None
-        for window in WINDOWS:
-            k = new.find(old[i : i + window], j + 1)
-            if k >= 0:
-                break
-        while k < 0 and choices:
-            i, j, start, count, window = choices.pop()
+            if len(found) <= ADDITIONS:
+                return found
+        elif len(found) < ADDITIONS:
+            choices.append((i, j, len(found), 0, j + 1))
+        k = -1
+        while k < 0:
+            if not choices:
+                return None
+            i, j, count, index, start = choices.pop()
             found = found[:count]
-            k = new.find(old[i : i + window], start)
-        if k < 0:
-            return None
-        choices.append((i, j, k + 1, len(found), window))
+            k = new.find(old[i : i + WINDOWS[index]], start)
+            if k >= 0:
+                choices.append((i, j, count, index, k + 1))
+            elif index + 1 < len(WINDOWS):
+                choices.append((i, j, count, index + 1, j + 1))
         found.append(new[j:k])
         j = k
     return None
@@ -87,7 +91,7 @@ class Comparison:
         self.image = re.compile(r"<[\w.-]+\.[0-9a-f]{16}@" + re.escape(domain) + r">")
         self.problems, self.how = [], "unchanged"
         self.parts = self.added = 0
-        self.stuffed = self.moved = False
+        self.stuffed = self.wrapped = False
         self.texts = []
 
     def whole(self, old: bytes, out: bytes) -> None:
@@ -157,15 +161,13 @@ class Comparison:
         self.added += len(children)
         inner = children[0]
         if where == "root":
-            self.found("wrapped")
-            self.moved = True
-            kept = [(name, value) for name, value in self.fields(old) if name.lower() not in CONTENT]
-            outer = [(name, value) for name, value in self.fields(new) if name.lower() not in CONTENT]
-            if "MIME-Version" not in old and outer and outer[-1] == ("MIME-Version", "1.0"):
-                outer.pop()
-            self.headers(kept, outer, old, new, where)
-            moved = [(name, value) for name, value in self.fields(old) if name.lower() in CONTENT]
-            self.headers(moved, self.fields(inner), old, inner, where)
+            self.wrapped = True
+            outer = self.fields(new)
+            if "Content-Type" not in old:
+                outer = [field for field in outer if field[0] != "Content-Type"]
+            self.headers(self.fields(old), outer, old, new, where)
+            copied = [(name, value) for name, value in self.fields(old) if name.lower() in CONTENT]
+            self.headers(copied, self.fields(inner), old, inner, where)
         elif new.keys() != ["Content-Type"]:
             self.problems.append(f"{where}: our multipart/related has fields {new.keys()}")
         return inner
@@ -175,26 +177,35 @@ class Comparison:
         return [(name, str(value)) for name, value in node._headers]
 
     def headers(self, old: list, new: list, before, after, where: str) -> None:
-        """Equal and in order, but for the fields that say how an edited text is written."""
-        if old == new:
-            return
-        free = {"content-type", "content-transfer-encoding", "content-md5"}
-        strict = lambda fields: [field for field in fields if field[0].lower() not in free]
-        added = [field for field in strict(new) if field not in strict(old)]
-        if added == [("MIME-Version", "1.0")] and "MIME-Version" not in before:
-            new = [field for field in new if field != added[0]]
-        if strict(old) != strict(new) or not before.get_content_type().startswith("text/"):
+        """Equal and in order, but for what an edited text needs: fields that were missing, a charset where none was named."""
+        new = self.undone(new)
+        if "MIME-Version" not in before:
+            new = [field for field in new if field != ("MIME-Version", "1.0")]
+        needed = ("content-type", "content-transfer-encoding") if before.get_content_maintype() == "text" else ()
+        new = [(name, value) for name, value in new if name.lower() not in needed or name in before]
+        gained = lambda value: re.sub(r"; charset=utf-8", "", value, count=1)
+        same = [a == b or (a[0].lower(), a[1]) == ("content-type", gained(b[1])) == (b[0].lower(), gained(b[1])) for a, b in zip(old, new)]
+        if len(old) != len(new) or not all(same):
             self.problems.append(f"{where}: header fields changed")
-        values = {name.lower(): value for name, value in new}
-        if any(additions(value.encode("utf-8", "surrogateescape"), values.get(name.lower(), "").encode("utf-8", "surrogateescape")) is None for name, value in old):
-            self.found("relabelled")
+
+    @staticmethod
+    def undone(fields: list) -> list:
+        """The fields as they were before some were superseded."""
+        undone = []
+        for name, value in fields:
+            if name.lower().startswith(ORIGINAL):
+                name = name[len(ORIGINAL):]
+                if undone and undone[-1][0].lower() == name.lower():
+                    undone.pop()
+            undone.append((name, value))
+        return undone
 
     def is_image(self, node) -> bool:
         return bool(self.image.fullmatch(str(node.get("Content-ID", "")).strip()))
 
     def leaf(self, old, new, where: str) -> None:
         raw_old, raw_new = octets(old), octets(new)
-        if not self.moved or where != "root":
+        if not self.wrapped or where != "root":
             self.headers(self.fields(old), self.fields(new), old, new, where)
         if raw_old == raw_new:
             return

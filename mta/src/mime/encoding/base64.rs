@@ -166,7 +166,8 @@ mod tests {
     #[test]
     fn a_group_is_torn_apart_without_changing_when_the_bits_around_it_agree() {
         // After one octet, after two, at the end of a text of each length: a tag's ">" before, a "<" or a line end behind the place.
-        for (text, offset) in [("a>b", 2), (">ab", 1), ("a<b", 1), ("ab<", 2), ("a\r\n", 1), ("ab\r\n", 2), ("a", 1), ("ab", 2), ("abc", 3)] {
+        for (text, offset) in [("a>b", 2), (">ab", 1), ("a<b", 1), ("ab<", 2), ("a\r\n", 1), ("ab\r\n", 2), ("a", 1), ("ab", 2), ("abc", 3)]
+        {
             let raw = write(text.as_bytes(), 0, 76);
             let inserted = if offset == text.len() || text.contains('\r') { b"\r\n<div></div>\r\n" } else { b"<div   ></div >" };
             let (at, with) = between(&raw, text.as_bytes(), offset, inserted).unwrap_or_else(|| panic!("{text:?} {offset}"));

@@ -2,7 +2,8 @@
 //! the WHATWG Encoding Standard reads them).
 //!
 //! Decoded text keeps the octets of its charset, so that an offset into it can be carried back to the octets of the message. Only
-//! charsets in which an ASCII octet may mean something else (UTF-16, UTF-7) are converted as a whole; such a part is written anew.
+//! charsets in which an ASCII octet is no character of its own (UTF-16) are converted as a whole; such a part is written anew. UTF-7, HZ and
+//! ISO-2022 other than ISO-2022-JP, which no mail client writes any more and the Encoding Standard does not read, are not supported.
 
 use std::borrow::Cow;
 
@@ -42,8 +43,12 @@ impl Charset {
         if matches!(lower.as_str(), "us-ascii" | "ascii" | "ansi_x3.4-1968" | "iso646-us") {
             return Some(Self::Ascii);
         }
-        // The Encoding Standard maps these stateful charsets to "replacement", which decodes nothing; UTF-32 it does not know.
-        if lower.starts_with("iso-2022-") && lower != "iso-2022-jp" || lower.starts_with("hz-") || lower.starts_with("utf-32") {
+        // The Encoding Standard maps these stateful charsets to "replacement", which decodes nothing; UTF-32 and UTF-7 it does not know.
+        if lower.starts_with("iso-2022-") && lower != "iso-2022-jp"
+            || lower.starts_with("hz-")
+            || lower.starts_with("utf-32")
+            || lower == "utf-7"
+        {
             return None;
         }
         let strict = lower.starts_with("iso-8859") || lower.starts_with("iso8859") || lower.starts_with("latin") || lower == "l1";
@@ -56,6 +61,11 @@ impl Charset {
     /// Whether it is UTF-8.
     pub(super) fn is_utf_8(self) -> bool {
         self == Self::UTF_8
+    }
+
+    /// Whether no label, or none that anybody knows, says what the octets above 7F are.
+    pub(super) fn is_unsaid(self) -> bool {
+        matches!(self, Self::Ascii | Self::Unknown)
     }
 
     /// Whether an octet below 80 can be part of a longer character anywhere in the text.
@@ -109,10 +119,6 @@ impl Text {
             Transfer::Unknown => return Err(Passed::UnknownTransferEncoding),
         };
         let label = part.parameter("charset");
-        if label.is_some_and(|label| label.trim().eq_ignore_ascii_case("utf-7")) {
-            let text = mail_parser::decoders::charsets::decode(b"utf-7", &octets).into_owned();
-            return Ok(Self { octets: Bytes::from(text), charset: Charset::UTF_8, converted: true });
-        }
         let charset = Charset::of(label).ok_or(Passed::UnsupportedCharset)?;
         match charset {
             Charset::Known { encoding, .. } if encoding == UTF_16LE || encoding == UTF_16BE => {

@@ -219,9 +219,10 @@ pub(in super::super) fn stuffed(raw: &[u8], insertions: &[(usize, &[u8])]) -> Op
             stuffing.push((at, writer.out));
         }
         let Some(&octet) = raw.get(at) else {
-            // White space at the very end has no place for a soft line break behind it.
-            let inserted_behind = stuffing.last().is_some_and(|(place, _)| *place == at);
-            return (!blank || inserted_behind).then_some(stuffing);
+            if blank && stuffing.last().is_none_or(|(place, _)| *place < at) {
+                stuffing.push((at, b"=\r\n".to_vec()));
+            }
+            return Some(stuffing);
         };
         if raw[at..].starts_with(b"\r\n") {
             if blank {
@@ -297,7 +298,8 @@ mod tests {
             assert_eq!(decode(&output), format!("{raw}\r\nZoë\r\n").as_bytes());
             assert!(output.split(|&octet| octet == b'\n').all(|line| line.len() <= 77), "{}", String::from_utf8_lossy(&output));
         }
-        for raw in ["\u{c}", "ä", &"-".repeat(80), "x "] {
+        assert_eq!(stuffed(b"x ", &[]), Some(vec![(2, b"=\r\n".to_vec())]));
+        for raw in ["\u{c}", "ä", &"-".repeat(80)] {
             assert_eq!(stuffed(raw.as_bytes(), &[]), None, "{raw}");
         }
     }

@@ -1,11 +1,10 @@
 //! Puts signatures into a message by splicing: the received octets stay where they are, additions go between them.
 //!
 //! [`place`] decides on offsets, [`compose`] writes the text that goes there, [`part`] carries it into the part's charset and
-//! content-transfer-encoding, [`images`] adds the pictures. The only octets that are ever replaced are: the words for charset and
-//! content-transfer-encoding of a part that cannot hold the text otherwise; its body, when that is not ASCII or cannot become
-//! quoted-printable by additions; the group of a base64 body that holds the place, and those behind it, in the rare case that its bits do
-//! not fit ([`super::encoding::base64`]); Content-MD5 fields of edited parts; and, when the whole message is HTML and gets pictures, its
-//! own content fields, which move into the part that the HTML becomes. [`Edited::splices`] names every one.
+//! content-transfer-encoding, [`images`] adds the pictures. A header field that is no longer true stays, under a name that means nothing, below the one
+//! that is written instead. Octets are replaced in two cases only, both of a body part in an old charset: the whole body, when it is not
+//! ASCII and its charset cannot hold the text, so that it becomes UTF-8 (UTF-16 always does); and in base64 the group that holds the place, and
+//! those behind it, when its bits do not fit, which is rare ([`super::encoding::base64`]). [`Edited::splices`] names every change.
 
 use std::fmt;
 use std::ops::Range;

@@ -7,7 +7,7 @@ use mail_parser::HeaderForm;
 
 use super::super::analysis::{Form, Segment};
 use super::super::encoding::{Charset, MAXIMUM_LINE, Text, base64, quoted_printable, wrap};
-use super::super::structure::{Part, Transfer};
+use super::super::structure::{Field, Part, Transfer};
 use super::super::{Message, Passed};
 use super::compose::{self, Surroundings};
 use super::images::Images;
@@ -15,6 +15,10 @@ use super::{Changes, Insertion, Splice};
 
 /// Above this share of octets outside ASCII, in percent, base64 is shorter and no less readable than quoted-printable.
 const BASE64_SHARE: usize = 25;
+
+/// Put in front of the name of a field that is no longer true, so that it says nothing any more and no octet of it is lost; RFC 2045 section 9
+/// gives a meaning to no field of a part whose name does not begin with "Content-".
+const ORIGINAL: &str = "X-Signet-Original-";
 
 /// Content fields that describe the HTML, and so move with it when it becomes a part of the message.
 const MOVED: [&str; 7] = [
@@ -27,11 +31,23 @@ const MOVED: [&str; 7] = [
     "content-base",
 ];
 
-/// How the header section of the edited part changes.
+/// How the header section of the edited part changes: what goes between its fields or into one, and what goes below the last one.
 #[derive(Debug, Default)]
 struct Header {
-    replaced: Vec<Splice>,
+    inserted: Vec<Splice>,
     added: Vec<u8>,
+}
+
+impl Header {
+    /// Puts `instead` in the place of a field, which stays under another name.
+    fn supersede(&mut self, content: &[u8], field: &Field, instead: &str) -> Result<(), Passed> {
+        let line = memchr::memchr(b'\n', &content[field.span.clone()]).unwrap_or(field.span.len());
+        if line + ORIGINAL.len() > MAXIMUM_LINE {
+            return Err(Passed::DamagedHeader);
+        }
+        self.inserted.push(Splice::insert(field.span.start, format!("{instead}{ORIGINAL}")));
+        Ok(())
+    }
 }
 
 /// Adds the changes that put `insertions` into a body part.
@@ -57,16 +73,17 @@ pub(super) fn edit(
         })
         .collect();
     let mut header = Header::default();
-    let kept = if may_delimit(message, index, &texts) { None } else { kept(content, part, form, &segment.text, &texts) };
+    let own_line = !may_delimit(message, index, &texts);
+    let kept = if own_line { kept(content, part, form, &segment.text, &texts) } else { None };
     let body = match kept {
         Some(body) => body,
-        None => match relabelled(content, part, form, &segment.text, &texts, &mut header)? {
+        None => match relabelled(content, part, form, &segment.text, &texts, own_line, &mut header)? {
             Some(body) => body,
             None => vec![rewritten(content, part, &segment.text, &texts, &mut header)?],
         },
     };
     for field in part.fields_named(content, "content-md5") {
-        header.replaced.push(Splice::replace(field.span.clone(), Vec::new()));
+        header.supersede(content, field, "")?;
     }
     let shows_images = form == Form::Html && !images.is_empty();
     let related = message.structure.related_around(index);
@@ -76,7 +93,7 @@ pub(super) fn edit(
     };
     let mut own = Changes::default();
     match boundary {
-        Some(boundary) if part.parent.is_none() => wrap_root(message, part, &header, body, &boundary, images, &mut own),
+        Some(boundary) if part.parent.is_none() => wrap_root(message, part, &header, body, &boundary, images, &mut own)?,
         Some(boundary) => wrap_part(content, part, header, body, &boundary, images, &mut own),
         None => {
             apply_header(content, part, header, &mut own);
@@ -133,15 +150,7 @@ fn kept(content: &[u8], part: &Part, form: Form, text: &Text, texts: &[(usize, S
         octets.push((*at, encoded));
     }
     match part.transfer {
-        Transfer::QuotedPrintable => Some(
-            octets
-                .iter()
-                .map(|(at, inserted)| {
-                    let place = quoted_printable::locate(raw, *at);
-                    Splice::insert(part.body + place, quoted_printable::encode_between(raw, place, inserted))
-                })
-                .collect(),
-        ),
+        Transfer::QuotedPrintable => Some(between_escapes(raw, part, &octets)),
         Transfer::Base64 if let Some(splices) = between_groups(raw, part, form, &text.octets, &octets) => Some(splices),
         Transfer::Base64 => {
             let tail = base64::Tail::from(raw, octets.first()?.0);
@@ -151,16 +160,30 @@ fn kept(content: &[u8], part: &Part, form: Form, text: &Text, texts: &[(usize, S
         Transfer::Unknown => None,
         Transfer::SevenBit | Transfer::EightBit | Transfer::Binary => {
             let seven = part.transfer == Transfer::SevenBit && raw.is_ascii();
-            octets
-                .iter()
-                .map(|(at, inserted)| identity(raw, *at, inserted, form, seven).map(|with| Splice::insert(part.body + at, with)))
-                .collect()
+            if seven && octets.iter().any(|(_, inserted)| !inserted.is_ascii()) { None } else { as_they_are(raw, part, form, &octets) }
         }
     }
 }
 
+/// The insertions into a quoted-printable body.
+fn between_escapes(raw: &[u8], part: &Part, insertions: &[(usize, impl AsRef<[u8]>)]) -> Vec<Splice> {
+    let splice = |(at, inserted): &(usize, _)| {
+        let place = quoted_printable::locate(raw, *at);
+        Splice::insert(part.body + place, quoted_printable::encode_between(raw, place, AsRef::<[u8]>::as_ref(inserted)))
+    };
+    insertions.iter().map(splice).collect()
+}
+
+/// The insertions into a body that is not encoded.
+fn as_they_are(raw: &[u8], part: &Part, form: Form, insertions: &[(usize, impl AsRef<[u8]>)]) -> Option<Vec<Splice>> {
+    let splice = |(at, inserted): &(usize, _)| {
+        identity(raw, *at, AsRef::<[u8]>::as_ref(inserted), form).map(|with| Splice::insert(part.body + at, with))
+    };
+    insertions.iter().map(splice).collect()
+}
+
 /// The insertions into a base64 body that leave every character of it where it is.
-fn between_groups(raw: &[u8], part: &Part, form: Form, text: &[u8], insertions: &[(usize, Cow<'_, [u8]>)]) -> Option<Vec<Splice>> {
+fn between_groups(raw: &[u8], part: &Part, form: Form, text: &[u8], insertions: &[(usize, impl AsRef<[u8]>)]) -> Option<Vec<Splice>> {
     // White space around a block of HTML means nothing, and lets the group that is torn apart agree with what comes between.
     let frames: &[(&[u8], &[u8])] = match form {
         Form::Html => &[(b"", b""), (b"\r\n", b""), (b"", b"\r\n")],
@@ -180,8 +203,8 @@ fn between_groups(raw: &[u8], part: &Part, form: Form, text: &[u8], insertions: 
             base64::between(raw, text, at, &[front, &padded[..], back].concat())
         })
     };
-    let splice = |(at, inserted): &(usize, Cow<'_, [u8]>)| {
-        let (place, with) = between(*at, inserted)?;
+    let splice = |(at, inserted): &(usize, _)| {
+        let (place, with) = between(*at, AsRef::<[u8]>::as_ref(inserted))?;
         Some(Splice::insert(part.body + place, with))
     };
     insertions.iter().map(splice).collect()
@@ -205,11 +228,8 @@ fn spliced(text: &[u8], start: usize, insertions: &[(usize, Cow<'_, [u8]>)]) -> 
     new
 }
 
-/// An insertion without a content-transfer-encoding, if its octets and lines are allowed there.
-fn identity(raw: &[u8], at: usize, inserted: &[u8], form: Form, seven: bool) -> Option<Vec<u8>> {
-    if seven && !inserted.is_ascii() {
-        return None;
-    }
+/// An insertion without a content-transfer-encoding, if its lines are allowed there.
+fn identity(raw: &[u8], at: usize, inserted: &[u8], form: Form) -> Option<Vec<u8>> {
     match form {
         Form::Html => {
             let before = at - memchr::memrchr(b'\n', &raw[..at]).map_or(0, |newline| newline + 1);
@@ -221,40 +241,36 @@ fn identity(raw: &[u8], at: usize, inserted: &[u8], form: Form, seven: bool) -> 
     }
 }
 
-/// The changes when the part has ASCII text only: that is UTF-8 already, so a new label lets it hold any character, and no octet of the body
-/// changes.
+/// The changes when the part's text is UTF-8 already, because it is ASCII or because nothing says what else it is: a new label lets it hold any
+/// character, and no octet of the body changes. `as_it_is`: the texts may stand there without an encoding.
 fn relabelled(
     content: &[u8],
     part: &Part,
     form: Form,
     text: &Text,
     texts: &[(usize, String)],
+    as_it_is: bool,
     header: &mut Header,
 ) -> Result<Option<Vec<Splice>>, Passed> {
+    let ascii = text.octets.is_ascii();
     // An escape octet may begin a character of ISO-2022, which is not UTF-8.
-    if text.converted || !text.octets.is_ascii() || text.octets.contains(&0x1B) {
+    let utf_8 = if ascii { !text.octets.contains(&0x1B) } else { text.charset.is_unsaid() && std::str::from_utf8(&text.octets).is_ok() };
+    if text.converted || !utf_8 {
         return Ok(None);
     }
     let raw = &content[part.body..part.end];
+    let octets: Vec<(usize, &[u8])> = texts.iter().map(|(at, inserted)| (*at, inserted.as_bytes())).collect();
     let (body, encoding) = match part.transfer {
-        Transfer::QuotedPrintable => {
-            let insert = |(at, inserted): &(usize, String)| {
-                let place = quoted_printable::locate(raw, *at);
-                Splice::insert(part.body + place, quoted_printable::encode_between(raw, place, inserted.as_bytes()))
-            };
-            (Some(texts.iter().map(insert).collect()), None)
-        }
-        Transfer::Base64 => {
-            let octets: Vec<_> = texts.iter().map(|(at, inserted)| (*at, Cow::Borrowed(inserted.as_bytes()))).collect();
-            (between_groups(raw, part, form, &text.octets, &octets), None)
-        }
-        Transfer::SevenBit | Transfer::EightBit | Transfer::Binary => {
-            let octets: Vec<_> = texts.iter().map(|(at, inserted)| (*at, inserted.as_bytes())).collect();
-            let stuffing = quoted_printable::stuffed(raw, &octets);
+        Transfer::QuotedPrintable => (Some(between_escapes(raw, part, &octets)), None),
+        Transfer::Base64 => (between_groups(raw, part, form, &text.octets, &octets), None),
+        Transfer::SevenBit | Transfer::EightBit | Transfer::Binary if ascii => {
             let splice = |(at, with): (usize, Vec<u8>)| Splice::insert(part.body + at, with);
+            let stuffing = quoted_printable::stuffed(raw, &octets);
             (stuffing.map(|stuffing| stuffing.into_iter().map(splice).collect()), Some("quoted-printable"))
         }
-        Transfer::Unknown => (None, None),
+        Transfer::SevenBit if as_it_is => (as_they_are(raw, part, form, &octets), Some("8bit")),
+        Transfer::EightBit | Transfer::Binary if as_it_is => (as_they_are(raw, part, form, &octets), None),
+        _ => (None, None),
     };
     if body.is_some() {
         relabel(content, part, encoding, header)?;
@@ -289,8 +305,8 @@ fn strictly_decoded(text: &Text, range: Range<usize>) -> Result<Cow<'_, str>, Pa
         Charset::Known { encoding, .. } => {
             encoding.decode_without_bom_handling_and_without_replacement(octets).ok_or(Passed::DamagedCharset)
         }
-        Charset::Unknown if !octets.is_ascii() => std::str::from_utf8(octets).map(Cow::Borrowed).map_err(|_| Passed::UnsupportedCharset),
-        Charset::Unknown | Charset::Ascii => Ok(text.charset.decode(octets)),
+        // Reading it one way or another would be a guess, and the guess would be written into the author's text.
+        Charset::Unknown | Charset::Ascii => std::str::from_utf8(octets).map(Cow::Borrowed).map_err(|_| Passed::UnsupportedCharset),
     }
 }
 
@@ -299,14 +315,21 @@ fn relabel(content: &[u8], part: &Part, encoding: Option<&str>, header: &mut Hea
     match part.fields_named(content, "content-type").next() {
         Some(field) => {
             let splice = charset_splice(content, &field.value).filter(|splice| says_utf_8(content, &field.value, splice));
-            header.replaced.push(splice.ok_or(Passed::DamagedContentType)?);
+            let splice = splice.ok_or(Passed::DamagedContentType)?;
+            if splice.at.is_empty() {
+                header.inserted.push(splice);
+            } else {
+                let new = [&content[field.span.start..splice.at.start], &splice.with, &content[splice.at.end..field.span.end]].concat();
+                header.supersede(content, field, &String::from_utf8(new).map_err(|_| Passed::DamagedContentType)?)?;
+            }
         }
         None => header.added.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\n"),
     }
     let Some(encoding) = encoding else { return Ok(()) };
+    let new = format!("Content-Transfer-Encoding: {encoding}\r\n");
     match part.fields_named(content, "content-transfer-encoding").next() {
-        Some(field) => header.replaced.push(Splice::replace(field.value.clone(), format!(" {encoding}"))),
-        None => header.added.extend_from_slice(format!("Content-Transfer-Encoding: {encoding}\r\n").as_bytes()),
+        Some(field) => header.supersede(content, field, &new)?,
+        None => header.added.extend_from_slice(new.as_bytes()),
     }
     Ok(())
 }
@@ -401,7 +424,7 @@ fn apply_header(content: &[u8], part: &Part, mut header: Header, own: &mut Chang
     if !header.added.is_empty() {
         header.added.splice(0..0, mime_version(content, part).iter().copied());
     }
-    own.header.extend(header.replaced);
+    own.header.extend(header.inserted);
     own.header.extend(header_tail(content, part, header.added));
 }
 
@@ -421,15 +444,23 @@ fn closed(images: &Images, boundary: &str) -> Vec<u8> {
     tail
 }
 
-/// Makes the message's own body a part of a multipart/related; the fields that describe it move there.
-fn wrap_root(message: &Message, part: &Part, header: &Header, body: Vec<Splice>, boundary: &str, images: &Images, own: &mut Changes) {
+/// Makes the message's own body a part of a multipart/related, and says there what the fields say that describe it.
+fn wrap_root(
+    message: &Message,
+    part: &Part,
+    header: &Header,
+    body: Vec<Splice>,
+    boundary: &str,
+    images: &Images,
+    own: &mut Changes,
+) -> Result<(), Passed> {
     let content = message.content();
-    let mut moved = Vec::new();
+    let (mut moved, mut outer) = (Vec::new(), Header::default());
     for field in &part.fields {
         let name = &content[field.name.clone()];
         if MOVED.iter().any(|wanted| name.eq_ignore_ascii_case(wanted.as_bytes())) {
             let mut from = field.span.start;
-            for splice in header.replaced.iter().filter(|splice| field.span.start <= splice.at.start && splice.at.end <= field.span.end) {
+            for splice in header.inserted.iter().filter(|splice| field.span.contains(&splice.at.start)) {
                 moved.extend_from_slice(&content[from..splice.at.start]);
                 moved.extend_from_slice(&splice.with);
                 from = splice.at.end;
@@ -437,11 +468,13 @@ fn wrap_root(message: &Message, part: &Part, header: &Header, body: Vec<Splice>,
             moved.extend_from_slice(&content[from..field.span.end]);
             let is_type = name.eq_ignore_ascii_case(b"content-type");
             let related = format!("Content-Type: multipart/related; boundary=\"{boundary}\";\r\n\ttype=\"text/html\"\r\n");
-            own.header.push(Splice::replace(field.span.clone(), if is_type { related } else { String::new() }));
+            outer.supersede(content, field, if is_type { &related } else { "" })?;
         }
     }
-    let dropped = part.fields_named(content, "content-md5").map(|field| Splice::replace(field.span.clone(), Vec::new()));
-    own.header.extend(dropped);
+    for field in part.fields_named(content, "content-md5") {
+        outer.supersede(content, field, "")?;
+    }
+    own.header.extend(outer.inserted);
     own.header.extend(header_tail(content, part, mime_version(content, part).to_vec()));
     moved.extend_from_slice(&header.added);
     let lead = [format!("--{boundary}\r\n").as_bytes(), &moved, b"\r\n"].concat();
@@ -450,4 +483,5 @@ fn wrap_root(message: &Message, part: &Part, header: &Header, body: Vec<Splice>,
     let mut tail = closed(images, boundary);
     tail.extend_from_slice(b"\r\n");
     own.body.push(Splice::insert(part.end, tail));
+    Ok(())
 }
