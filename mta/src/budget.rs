@@ -24,6 +24,11 @@ impl Budget {
         self.used.load(Ordering::Relaxed)
     }
 
+    /// Whether `octets` could be taken now; takes nothing.
+    pub fn has_room(&self, octets: usize) -> bool {
+        self.used().checked_add(octets).is_some_and(|sum| sum <= self.limit)
+    }
+
     /// Takes `octets` from the budget, or nothing when there is not enough left.
     pub fn reserve(self: &Arc<Self>, octets: usize) -> Option<Reservation> {
         let mut reservation = Reservation { budget: Arc::clone(self), octets: 0 };
@@ -70,7 +75,8 @@ mod tests {
     fn a_reservation_over_the_budget_is_refused_and_leaves_it_unchanged() {
         let budget = Budget::new(100);
         let first = budget.reserve(60).expect("there is room");
-        assert!(budget.reserve(41).is_none());
+        assert!(budget.reserve(41).is_none() && !budget.has_room(41) && !budget.has_room(usize::MAX));
+        assert!(budget.has_room(40));
         assert_eq!(budget.used(), 60);
         drop(first);
         assert_eq!(budget.used(), 0);

@@ -27,7 +27,8 @@ use crate::smtp::session::{Session, Step};
 const EARLY_TALKER_WAIT: Duration = Duration::from_millis(20);
 /// Octets asked for in one read: four TLS records.
 const READ: usize = 64 * 1024;
-/// A message without SIZE takes this much from the memory budget before its first octet; a short message needs no more.
+/// A message takes this much from the memory budget before its first octet, whatever size was announced, so that an announcement alone keeps nobody
+/// else's message out; a short message needs no more.
 const FIRST_RESERVATION: usize = 64 * 1024;
 /// For how long a silent peer's last message is kept for the ledger as it is; then only its hash is.
 const KEEP_RECEIPT_CONTENT: Duration = Duration::from_secs(2);
@@ -220,8 +221,9 @@ impl Conversation {
             }
             Step::Content(request) => {
                 self.content_since = Instant::now();
-                let announced = usize::try_from(request.announced()).unwrap_or(usize::MAX).max(FIRST_RESERVATION);
-                self.reservation = self.shared.budget.reserve(announced);
+                let announced = usize::try_from(request.announced()).unwrap_or(usize::MAX);
+                let fits = self.shared.budget.has_room(announced);
+                self.reservation = if fits { self.shared.budget.reserve(FIRST_RESERVATION) } else { None };
                 let answer = if self.reservation.is_some() { Ok(()) } else { Err(self.out_of_memory()) };
                 self.session.answer_content(request, answer);
             }
