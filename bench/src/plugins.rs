@@ -104,6 +104,9 @@ fn facts() -> Facts {
         already_signed: false,
         now: Moment { unix_milliseconds: 1_795_424_748_000, offset_minutes: 60, zone: "Europe/Berlin".to_owned() },
         seed: 1,
+        delegate: None,
+        in_thread: false,
+        explain_every_rule: false,
     }
 }
 

@@ -14,7 +14,7 @@ use thiserror::Error;
 #[path = "header/from.rs"]
 mod from;
 
-pub use from::{AuthorFault, author};
+pub use from::{AuthorFault, author, sender};
 
 /// RFC 5322 section 2.1.1: no line may be longer, without its CRLF.
 pub const MAX_LINE: usize = 998;

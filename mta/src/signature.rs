@@ -122,6 +122,12 @@ pub struct Facts {
     pub now: Moment,
     /// Differs from message to message, equal in a replay.
     pub seed: u64,
+    /// Who really sent it, where `Sender` names somebody else than `From`.
+    pub delegate: Option<Person>,
+    /// Whether header fields say that it belongs to an earlier conversation.
+    pub in_thread: bool,
+    /// Whether a person will read the explanations.
+    pub explain_every_rule: bool,
 }
 
 /// Where a fragment goes.
@@ -178,6 +184,8 @@ pub struct CopyPlan {
 pub struct Decision {
     /// At least one.
     pub copies: Vec<CopyPlan>,
+    /// Texts to take out of the subject of every copy, without regard to letter case.
+    pub remove_from_subject: Vec<String>,
 }
 
 /// One rendered signature.

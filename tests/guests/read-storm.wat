@@ -9,6 +9,6 @@
 ;; part: select
 (func $select (export "signet:select/selector@0.1.0#select") (param $in i32) (result i32)
   (loop $again
-    (call $read-part (i32.load offset=176 (local.get $in)) (i32.const 0) (i64.const 0) (i32.const -1) (i32.const 2048))
+    (call $read-part (i32.load offset=216 (local.get $in)) (i32.const 0) (i64.const 0) (i32.const -1) (i32.const 2048))
     (br $again))
   (unreachable))

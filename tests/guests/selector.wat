@@ -41,7 +41,7 @@
 ;; part: select
 (func $select (export "signet:select/selector@0.1.0#select") (param $in i32) (result i32)
   ;; the lent message must be given back
-  (call $drop-message (i32.load offset=176 (local.get $in)))
+  (call $drop-message (i32.load offset=216 (local.get $in)))
   (call $decide (local.get $in)))
 ;; part: decide
 (func $decide (param $in i32) (result i32) (global.get $answer))

@@ -45,6 +45,14 @@ pub fn author(content: &[u8]) -> Result<Mailbox, AuthorFault> {
     only_mailbox(&field.unfolded())
 }
 
+/// The address in the one Sender field of `content` (RFC 5322 section 3.6.2): who sent it for the author. Nothing where there is no such field, several,
+/// or one that does not name one mailbox.
+pub fn sender(content: &[u8]) -> Option<Mailbox> {
+    let mut named = fields(content).filter(|field| field.is("Sender"));
+    let field = named.next()?;
+    if named.next().is_some() { None } else { only_mailbox(&field.unfolded()).ok() }
+}
+
 #[derive(Default)]
 struct Scan {
     /// Outside of brackets and comments: the display name, or the bare address.

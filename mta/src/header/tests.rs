@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{AuthorFault, HeaderError, MAX_LINE, author, body_start, encode, fields, is_regular, relaxed};
+use super::{AuthorFault, HeaderError, MAX_LINE, author, body_start, encode, fields, is_regular, relaxed, sender};
 
 fn names(content: &str) -> Vec<String> {
     fields(content.as_bytes()).map(|field| String::from_utf8_lossy(field.name).into_owned()).collect()
@@ -56,6 +56,19 @@ fn a_header_section_is_regular_when_every_line_is_a_field_or_its_continuation() 
         "A: unfinished",
     ] {
         assert!(!is_regular(header.as_bytes()), "{header:?}");
+    }
+}
+
+#[test]
+fn the_one_sender_field_names_who_sent_it_for_the_author() {
+    for (header, expected) in [
+        ("From: a@b.example\r\n", None),
+        ("Sender: Dee <d@b.example>\r\n", Some("d@b.example")),
+        ("Sender: d@b.example\r\nSender: e@b.example\r\n", None),
+        ("Sender: d@b.example, e@b.example\r\n", None),
+        ("Sender:\r\n", None),
+    ] {
+        assert_eq!(sender(header.as_bytes()).map(|mailbox| mailbox.to_string()).as_deref(), expected, "{header}");
     }
 }
 

@@ -64,19 +64,25 @@ pub(super) struct Analysis {
 
 /// The kind that the header section tells.
 pub(super) fn thread_kind(content: &[u8], structure: &Structure) -> Kind {
-    let Some(root) = structure.root() else {
-        return Kind::New;
-    };
+    with_thread(content, structure, |thread| thread.kind()).unwrap_or(Kind::New)
+}
+
+/// Whether the header section names an earlier message of the conversation.
+pub(super) fn in_thread(content: &[u8], structure: &Structure) -> bool {
+    with_thread(content, structure, |thread| thread.belongs_to_an_earlier_one()).unwrap_or(false)
+}
+
+fn with_thread<T>(content: &[u8], structure: &Structure, ask: impl FnOnce(Thread<'_>) -> T) -> Option<T> {
+    let root = structure.root()?;
     let value = |name| root.fields_named(content, name).next().map(|field| decoded_value(content, field, LONGEST_VALUE));
     let filled = |name| root.fields_named(content, name).any(|field| !content[field.value.clone()].trim_ascii().is_empty());
     let (subject, thread_index) = (value("subject").unwrap_or_default(), value("thread-index"));
-    Thread {
+    Some(ask(Thread {
         subject: &subject,
         in_reply_to: filled("in-reply-to"),
         references: filled("references"),
         thread_index: thread_index.as_deref(),
-    }
-    .kind()
+    }))
 }
 
 impl Analysis {

@@ -120,9 +120,14 @@ impl Thread<'_> {
         match prefix(self.subject) {
             Some(Kind::Forward) => Kind::Forward,
             Some(_) => Kind::Reply,
-            None if self.in_reply_to || self.references || self.thread_index.is_some_and(continues) => Kind::Reply,
+            None if self.belongs_to_an_earlier_one() => Kind::Reply,
             None => Kind::New,
         }
+    }
+
+    /// Whether a field other than the subject names an earlier message of the conversation.
+    pub(super) fn belongs_to_an_earlier_one(&self) -> bool {
+        self.in_reply_to || self.references || self.thread_index.is_some_and(continues)
     }
 }
 

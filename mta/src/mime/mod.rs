@@ -90,6 +90,11 @@ impl Message {
         }
     }
 
+    /// Whether header fields other than the subject say that it belongs to an earlier conversation.
+    pub fn in_thread(&self) -> bool {
+        analysis::in_thread(&self.content, &self.structure)
+    }
+
     /// Which forms the body has; none when there is no body to edit.
     pub fn format(&self) -> Option<Format> {
         let bodies = self.structure.bodies()?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::address::{ForwardPath, Mailbox};
 use crate::event::CopyEvent;
+use crate::header;
 use crate::message::Accepted;
 use crate::mime::{Copy, Message};
 use crate::plugin::{MessageView, PartInfo};
@@ -32,6 +33,9 @@ pub(super) fn gather(message: &Message, verified: &Verified, site: &Site, wanted
         already_signed: message.already_signed(),
         now: site.zone.moment(accepted.received),
         seed: seed(accepted),
+        delegate: delegate(verified, site),
+        in_thread: message.in_thread(),
+        explain_every_rule: false,
     }
 }
 
@@ -39,6 +43,13 @@ pub(super) fn gather(message: &Message, verified: &Verified, site: &Site, wanted
 pub(super) fn sender(verified: &Verified, site: &Site) -> Person {
     let author = verified.author().or_else(|| verified.accepted().envelope.reverse_path().mailbox());
     author.map(|mailbox| site.directory.person(mailbox)).unwrap_or_default()
+}
+
+/// Who sent it on the author's behalf, as the directory knows them.
+fn delegate(verified: &Verified, site: &Site) -> Option<Person> {
+    let sender = header::sender(&verified.accepted().content)?;
+    let other = verified.author().is_none_or(|author| author.key() != sender.key());
+    other.then(|| site.directory.person(&sender))
 }
 
 fn recipient(path: &ForwardPath, site: &Site) -> Recipient {

@@ -103,6 +103,9 @@ impl From<&words::Facts> for mail::Facts {
             already_signed: facts.already_signed,
             now: (&facts.now).into(),
             seed: facts.seed,
+            delegate: facts.delegate.as_ref().map(Into::into),
+            in_thread: facts.in_thread,
+            explain_every_rule: facts.explain_every_rule,
         }
     }
 }

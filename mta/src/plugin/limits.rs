@@ -7,6 +7,10 @@ use std::time::Duration;
 
 /// Most signatures in one copy (`wit/select`): a stack that a person would still scroll past.
 pub(super) const STACK: usize = 8;
+/// Most texts that are taken out of one subject (`wit/select`): trigger words, not a rewriting.
+pub(super) const SUBJECT_REMOVALS: usize = 8;
+/// Longest text that is taken out of a subject, in octets (`wit/select`).
+pub(super) const SUBJECT_REMOVAL: usize = 256;
 /// Longest reason, explanation line, error text and log line, in octets (`wit/`): a sentence, not a document.
 pub(super) const REASON: usize = 1024;
 /// Explanation lines kept of one decision: an audit reads hundreds, and 1 KiB each is bounded to 1 MiB by the host-call fuel anyway.

@@ -19,7 +19,7 @@ use super::describe::{describe, diagnostics, ids};
 use super::engine::Engine;
 use super::fault::{Description, Diagnostic, Fault, File, LoadError, PluginError};
 use super::host::{Host, Lent, MessageView};
-use super::limits::{EXPLANATIONS, ID, Limits, REASON, STACK};
+use super::limits::{EXPLANATIONS, ID, Limits, REASON, STACK, SUBJECT_REMOVAL, SUBJECT_REMOVALS};
 use super::snapshot::prepare;
 use super::text;
 use crate::signature::{Choice, CopyPlan, Decision, Explanation, Facts, Outcome, Placement};
@@ -112,8 +112,15 @@ fn check(decision: guest::Decision, recipients: usize, known: &[String]) -> Resu
     match covered.iter().position(|covered| !covered) {
         Some(missing) => Err(format!("recipient {missing} is in no copy")),
         None if copies.is_empty() => Err("there is no copy".to_owned()),
-        None => Ok(Decision { copies }),
+        None => Ok(Decision { copies, remove_from_subject: removals(decision.remove_from_subject)? }),
     }
+}
+
+fn removals(texts: Vec<String>) -> Result<Vec<String>, String> {
+    if texts.len() > SUBJECT_REMOVALS || texts.iter().any(|text| text.trim().is_empty() || text.len() > SUBJECT_REMOVAL) {
+        return Err(format!("up to {SUBJECT_REMOVALS} texts of 1 to {SUBJECT_REMOVAL} octets can be taken out of a subject"));
+    }
+    Ok(texts)
 }
 
 fn cover(indexes: &[u32], covered: &mut [bool]) -> Result<Vec<usize>, String> {
@@ -209,7 +216,7 @@ mod tests {
             (vec![], 0, Err("there is no copy")),
             (vec![], 1, Err("recipient 0 is in no copy")),
         ] {
-            let found = check(guest::Decision { copies }, recipients, &[]);
+            let found = check(guest::Decision { copies, remove_from_subject: Vec::new() }, recipients, &[]);
             let found = found.map(|decision| decision.copies.into_iter().map(|copy| copy.recipients).collect::<Vec<_>>());
             assert_eq!(found, expected.map_err(str::to_owned));
         }
@@ -225,7 +232,7 @@ mod tests {
             (vec![], Some("a copy has 0 signatures; between 1 and 8 are allowed")),
             (vec!["a", "c\r\nX: y"], Some("the signature `c  X: y` was not announced by configure")),
         ] {
-            let found = check(guest::Decision { copies: vec![sign(&ids)] }, 1, &known);
+            let found = check(guest::Decision { copies: vec![sign(&ids)], remove_from_subject: Vec::new() }, 1, &known);
             assert_eq!(found.err().as_deref(), expected);
         }
     }
@@ -236,7 +243,7 @@ mod tests {
         if let guest::Outcome::Sign(choices) = &mut copy.outcome {
             choices[0].placement = guest::Placement::Other("top".to_owned());
         }
-        let found = check(guest::Decision { copies: vec![copy] }, 1, &["a".to_owned()]);
+        let found = check(guest::Decision { copies: vec![copy], remove_from_subject: Vec::new() }, 1, &["a".to_owned()]);
         assert_eq!(found.err().as_deref(), Some("the placement `top` is unknown"));
     }
 
@@ -245,7 +252,7 @@ mod tests {
         let mut copy = copy(&[0], guest::Outcome::Skip("a\r\nb".repeat(1000)));
         let line = guest::Explanation { rule: "r\0".to_owned(), applied: true, reason: "x".repeat(REASON + 1) };
         copy.explanation = vec![line; EXPLANATIONS + 5];
-        let decision = check(guest::Decision { copies: vec![copy] }, 1, &[]).expect("a long reason is no fault");
+        let decision = check(guest::Decision { copies: vec![copy], remove_from_subject: Vec::new() }, 1, &[]).expect("a long reason is no fault");
         let Outcome::Skip(reason) = &decision.copies[0].outcome else { panic!("it skips") };
         assert!(reason.len() == REASON && reason.starts_with("a  ba  b"));
         let explanation = &decision.copies[0].explanation;

@@ -62,6 +62,9 @@ fn facts() -> Facts {
         already_signed: false,
         now: now(),
         seed: 42,
+        delegate: None,
+        in_thread: false,
+        explain_every_rule: false,
     }
 }
 
@@ -79,7 +82,7 @@ fn renderer(engine: &Engine, name: &str) -> Renderer {
 }
 
 fn signs(decision: Result<Decision, Fault>) -> bool {
-    let Ok(Decision { copies }) = decision else { return false };
+    let Ok(Decision { copies, .. }) = decision else { return false };
     let [copy] = copies.as_slice() else { return false };
     matches!(&copy.outcome, Outcome::Sign(choices) if choices.len() == 1 && choices[0].id == "full" && choices[0].placement == Placement::NewestReply)
 }

@@ -61,6 +61,6 @@ impl Decision {
     #[must_use]
     pub fn everyone(facts: &Facts, outcome: Outcome) -> Self {
         let recipients = (0..).take(facts.recipients.len()).collect();
-        Self { copies: vec![CopyPlan { recipients, outcome, explanation: Vec::new() }] }
+        Self { copies: vec![CopyPlan { recipients, outcome, explanation: Vec::new() }], remove_from_subject: Vec::new() }
     }
 }

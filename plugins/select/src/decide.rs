@@ -53,7 +53,7 @@ pub(crate) fn decide(rules: &[Rule], index: &Index, facts: &Facts, message: &dyn
         let recipient = &facts.recipients[group.recipients[0] as usize];
         CopyPlan { explanation: explain(rules, &candidates, &case, recipient), recipients: group.recipients, outcome: group.outcome }
     });
-    Decision { copies: copies.collect() }
+    Decision { copies: copies.collect(), remove_from_subject: Vec::new() }
 }
 
 /// Recipients with one outcome.

@@ -41,6 +41,9 @@ fn facts() -> Facts {
         already_signed: false,
         now: Moment { unix_milliseconds: 1_795_435_200_000, offset_minutes: 60, zone: "Europe/Berlin".into() },
         seed: 1,
+        delegate: None,
+        in_thread: false,
+        explain_every_rule: false,
     }
 }
 

@@ -20,7 +20,8 @@ impl Selector for ByDomain {
             .take(facts.recipients.len())
             .partition(|index| matches!(facts.recipients[*index as usize].class, RecipientClass::External));
         let copies = [(outside, "full"), (inside, "reply")].into_iter().filter(|(recipients, _)| !recipients.is_empty());
-        Ok(Decision { copies: copies.map(|(recipients, id)| CopyPlan { recipients, outcome: sign([id]), explanation: vec![] }).collect() })
+        let copies = copies.map(|(recipients, id)| CopyPlan { recipients, outcome: sign([id]), explanation: vec![] }).collect();
+        Ok(Decision { copies, remove_from_subject: vec![] })
     }
 }
 
