@@ -123,6 +123,8 @@ pub struct Limits {
     pub transactions_per_connection: usize,
     /// Received fields of one message; at least 100 are advised (RFC 5321 section 6.3).
     pub hops: usize,
+    /// Outgoing copies of one message; beyond them, recipients whose signatures nobody shares get none.
+    pub copies: usize,
 }
 
 /// How long we wait for peers. Names as in RFC 5321 section 4.5.3.2, where it has one.

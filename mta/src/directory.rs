@@ -47,6 +47,9 @@ struct Piece {
     length: u32,
 }
 
+/// The attribute that names another person.
+const MANAGER: &str = "manager";
+
 /// Whether a finding makes the directory unusable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
@@ -81,14 +84,40 @@ impl Directory {
         text::from_csv(text)
     }
 
-    /// The person with this address; for an unknown one, the address is all there is.
+    /// The person with this address; for an unknown one, the address is all there is. An attribute `manager` that is somebody's address adds
+    /// that person's attributes as `manager.NAME`, and the address itself as `manager.email`.
     pub fn person(&self, mailbox: &Mailbox) -> Person {
         let (local, domain) = (mailbox.local().to_owned(), mailbox.domain().as_str().to_owned());
         let Some(entry) = self.find(mailbox) else { return Person { local, domain, ..Person::default() } };
-        let attributes = self.attributes[range(&entry.attributes)]
-            .iter()
-            .map(|attribute| (self.attribute_names[attribute.name as usize].clone(), self.piece(attribute.value).to_owned()));
-        Person { local, domain, attributes: attributes.collect(), groups: self.group_ids(entry) }
+        let own = || self.attributes_of(entry);
+        let manager = own().find(|(name, _)| *name == MANAGER).and_then(|(_, address)| Mailbox::parse(address).ok());
+        let mut attributes: Vec<(String, String)> = own().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        if let Some((manager, entry)) = manager.and_then(|manager| self.find(&manager).map(|entry| (manager, entry))) {
+            attributes.push((format!("{MANAGER}.email"), manager.as_str().to_owned()));
+            let of_manager = self.attributes_of(entry).filter(|(name, _)| *name != MANAGER);
+            attributes.extend(of_manager.map(|(name, value)| (format!("{MANAGER}.{name}"), value.to_owned())));
+        }
+        Person { local, domain, attributes, groups: self.group_ids(entry) }
+    }
+
+    fn attributes_of(&self, entry: &Entry) -> impl Iterator<Item = (&str, &str)> {
+        let attributes = self.attributes[range(&entry.attributes)].iter();
+        attributes.map(|attribute| (self.attribute_names[attribute.name as usize].as_str(), self.piece(attribute.value)))
+    }
+
+    /// One address of everybody who has attributes, in the order of the file.
+    pub fn people_addresses(&self) -> impl Iterator<Item = &str> {
+        let mut first: Vec<(u32, &str)> = Vec::with_capacity(self.addresses.len());
+        let known = self.addresses.iter().filter(|(_, entry)| !self.entries[*entry as usize].attributes.is_empty());
+        first.extend(known.map(|(address, entry)| (*entry, self.piece(*address))));
+        first.sort_by_key(|(entry, _)| *entry);
+        first.dedup_by_key(|(entry, _)| *entry);
+        first.into_iter().map(|(_, address)| address)
+    }
+
+    /// The names of all attributes that anybody has.
+    pub fn attribute_names(&self) -> &[String] {
+        &self.attribute_names
     }
 
     /// Ids of the groups that this address is in, ascending; for the address of a group, the group itself.
@@ -139,6 +168,8 @@ struct Builder {
     /// Group indexes in order of appearance, by entry.
     memberships: Vec<Vec<u32>>,
     entries: HashMap<String, u32>,
+    /// Groups that a group is a member of.
+    parents: HashMap<u32, Vec<u32>>,
 }
 
 /// Offsets are 32 bits wide, which halves the index; a file of this size is refused before it is read.
@@ -193,7 +224,27 @@ impl Builder {
         self.memberships[entry as usize].push(group);
     }
 
+    fn nest(&mut self, group: u32, parent: u32) {
+        self.parents.entry(group).or_default().push(parent);
+    }
+
+    /// The groups with all that they are members of, however far up; groups that are members of each other are no trouble.
+    fn with_parents(&self, groups: &[u32]) -> Vec<u32> {
+        let mut all = groups.to_vec();
+        let mut next = 0;
+        while let Some(group) = all.get(next).copied() {
+            let parents = self.parents.get(&group).into_iter().flatten();
+            let new: Vec<u32> = parents.filter(|parent| !all.contains(parent)).copied().collect();
+            all.extend(new);
+            next += 1;
+        }
+        all
+    }
+
     fn finish(mut self) -> Directory {
+        if !self.parents.is_empty() {
+            self.memberships = self.memberships.iter().map(|groups| self.with_parents(groups)).collect();
+        }
         let mut order: Vec<u32> = (0..narrow(self.directory.groups.len())).collect();
         order.sort_by(|a, b| self.directory.groups[*a as usize].cmp(&self.directory.groups[*b as usize]));
         let mut place = vec![0; order.len()];

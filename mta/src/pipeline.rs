@@ -22,7 +22,7 @@ use crate::plugin::{Fault, Renderer};
 use crate::refusal::Refusal;
 use crate::seal::{self, Pass, Sealed};
 use crate::service::{FaultPolicy, Plugins, Service, Shared, Site};
-use crate::signature::{Choice, CopyPlan, Explanation, Fragment, Outcome, Person, Placed};
+use crate::signature::{self, Choice, CopyPlan, Explanation, Fragment, Outcome, Person, Placed};
 use crate::verify::{self, Alignment, Decision, Unaligned, Verified};
 
 /// What the handoff takes: every recipient is in exactly one copy.
@@ -160,7 +160,7 @@ fn came_before(accepted: &Accepted, site: &Site, event: &mut MessageEvent) -> bo
 /// Who gets which signatures, or why nobody gets any.
 struct Selected<'a> {
     message: Arc<Message>,
-    choice: Result<(&'a Plugins, Vec<CopyPlan>), String>,
+    choice: Result<(&'a Plugins, signature::Decision), String>,
 }
 
 fn select<'a>(classified: Classified<'a>, verified: &Verified, site: &Site, event: &mut MessageEvent) -> Result<Selected<'a>, Refusal> {
@@ -174,10 +174,26 @@ fn select<'a>(classified: Classified<'a>, verified: &Verified, site: &Site, even
     let answer = plugins.selector.select(&facts, facts::view(&message));
     event.micros.select = micros(begun);
     let choice = match answer {
-        Ok(decision) => Ok((plugins, decision.copies)),
+        Ok(decision) => Ok((plugins, within(decision, site.maximum_copies))),
         Err(fault) => Err(relay_or_defer(site, &fault, event)?),
     };
     Ok(Selected { message, choice })
+}
+
+/// Every copy is a delivery of its own. Beyond `most`, the copies for the fewest recipients become one that gets no signature: a wrong one would be
+/// worse than none.
+fn within(mut decision: signature::Decision, most: usize) -> signature::Decision {
+    if decision.copies.len() <= most {
+        return decision;
+    }
+    decision.copies.sort_by_key(|copy| std::cmp::Reverse(copy.recipients.len()));
+    let rest = decision.copies.split_off(most.saturating_sub(1));
+    let mut recipients: Vec<usize> = rest.into_iter().flat_map(|copy| copy.recipients).collect();
+    recipients.sort_unstable();
+    let reason = format!("the message would leave in more than {most} copies");
+    let explanation = vec![Explanation { rule: "limits.copies".to_owned(), applied: true, reason }];
+    decision.copies.push(CopyPlan { recipients, outcome: Outcome::Skip("copies-limit".to_owned()), explanation });
+    decision
 }
 
 /// A plugin fault never loses mail: by the tenant's policy it leaves unsigned, or the sender tries again. It is never silent.
@@ -194,7 +210,7 @@ fn relay_or_defer(site: &Site, fault: &Fault, event: &mut MessageEvent) -> Resul
 /// Renders what was chosen and puts it into the message: one copy a plan.
 fn insert(selected: Selected<'_>, verified: &Verified, site: &Site, event: &mut MessageEvent) -> Result<Vec<Copy>, Refusal> {
     let Selected { message, choice } = selected;
-    let (plugins, plans) = match choice {
+    let (plugins, decision) = match choice {
         Ok(choice) => choice,
         Err(reason) => {
             let everybody = (0..verified.accepted().envelope.recipients().len()).collect();
@@ -203,8 +219,8 @@ fn insert(selected: Selected<'_>, verified: &Verified, site: &Site, event: &mut 
     };
     let marks = Marks { seed: facts::seed(verified.accepted()), domain: site.content_id_domain.clone() };
     let mut renderer = Rendering { renderer: &plugins.renderer, person: facts::sender(verified, site), done: HashMap::new() };
-    let mut copies = Vec::with_capacity(plans.len());
-    for CopyPlan { recipients, outcome, explanation } in plans {
+    let mut copies = Vec::with_capacity(decision.copies.len());
+    for CopyPlan { recipients, outcome, explanation } in decision.copies {
         let choices = match outcome {
             Outcome::Sign(choices) => choices,
             Outcome::Skip(reason) => {
@@ -228,6 +244,9 @@ fn insert(selected: Selected<'_>, verified: &Verified, site: &Site, event: &mut 
         event.micros.insert += micros(begun);
         event.copies.push(facts::describe(&copy, &placed, explanation));
         copies.push(copy);
+    }
+    for (copy, record) in copies.iter_mut().zip(&mut event.copies) {
+        record.subject_changed = !decision.remove_from_subject.is_empty() && copy.without_in_subject(&decision.remove_from_subject);
     }
     Ok(copies)
 }

@@ -129,6 +129,8 @@ pub(crate) struct Site {
     pub(crate) seal: seal::Settings,
     /// The next hop.
     pub(crate) route: Arc<Route>,
+    /// Most outgoing copies of one message.
+    pub(crate) maximum_copies: usize,
     /// Local time.
     pub(crate) zone: Zone,
     /// BCP 47.
@@ -275,6 +277,7 @@ fn site(
         directory: Arc::clone(&configured.directory),
         seal,
         route: Arc::new(route),
+        maximum_copies: config.limits.copies,
         zone: configured.zone.clone(),
         locale: configured.locale.clone(),
         content_id_domain: config.hostname.to_string(),

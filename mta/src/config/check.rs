@@ -82,6 +82,7 @@ fn limits(source: &mut Source<'_>, section: &Section<RawLimits>) -> Limits {
         unrecognised: source.count(&raw.unrecognised, 1..=MANY, 5),
         transactions_per_connection: source.count(&raw.transactions_per_connection, 1..=MANY, 1000),
         hops: source.count(&raw.hops, 10..=1000, 100),
+        copies: source.count(&raw.copies, 1..=1000, 32),
     };
     if limits.memory_budget < limits.message_size {
         let span = raw.memory_budget.span().or_else(|| raw.message_size.span()).unwrap_or_default();

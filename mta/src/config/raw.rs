@@ -151,6 +151,7 @@ pub(super) struct RawLimits {
     pub(super) unrecognised: Leaf,
     pub(super) transactions_per_connection: Leaf,
     pub(super) hops: Leaf,
+    pub(super) copies: Leaf,
 }
 
 #[derive(Debug, Default, Deserialize)]

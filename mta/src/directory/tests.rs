@@ -143,6 +143,53 @@ fn a_hundred_thousand_people_are_all_found() {
     }
 }
 
+#[test]
+fn members_of_a_group_are_members_of_what_the_group_is_a_member_of() {
+    let text = r#"
+        [[group]]
+        id = "all"
+        member_of = ["sales-berlin"]
+        [[group]]
+        id = "sales"
+        member_of = ["all"]
+        [[group]]
+        id = "sales-berlin"
+        member_of = ["sales", "nowhere"]
+        members = ["ada@example.com"]
+        [[person]]
+        address = "bob@example.com"
+        groups = ["sales"]
+    "#;
+    let (directory, findings) = Directory::from_toml(text.as_bytes());
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!((findings[0].line, findings[0].key.as_str()), (10, "group.member_of"));
+    assert_eq!(directory.groups(&mailbox("ada@example.com")), ["all", "sales", "sales-berlin"]);
+    assert_eq!(directory.groups(&mailbox("bob@example.com")), ["all", "sales", "sales-berlin"], "the groups are members of each other");
+}
+
+#[test]
+fn a_person_has_the_attributes_of_the_manager() {
+    let text = r#"
+        [[person]]
+        address = "ada@example.com"
+        attributes = { displayName = "Ada King", manager = "GRACE@example.com" }
+        [[person]]
+        address = "grace@example.com"
+        attributes = { displayName = "Grace Hopper", title = "Admiral", manager = "ada@example.com" }
+        [[person]]
+        address = "joan@example.com"
+        attributes = { displayName = "Joan Clarke", manager = "nobody@example.com" }
+    "#;
+    let (directory, findings) = Directory::from_toml(text.as_bytes());
+    assert_eq!(findings, []);
+    let attributes = directory.person(&mailbox("ada@example.com")).attributes;
+    let of_manager: Vec<_> = attributes.iter().filter(|(name, _)| name.starts_with("manager.")).collect();
+    let expected = [("manager.email", "GRACE@example.com"), ("manager.displayName", "Grace Hopper"), ("manager.title", "Admiral")];
+    assert_eq!(of_manager, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).iter().collect::<Vec<_>>());
+    assert_eq!(directory.person(&mailbox("joan@example.com")).attributes.len(), 2);
+    assert_eq!(directory.people_addresses().collect::<Vec<_>>(), ["ada@example.com", "grace@example.com", "joan@example.com"]);
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(octets in proptest::collection::vec(any::<u8>(), 0..300), text in "[\\[\\]a-z@.=\"\n ,;{}#]{0,300}") {

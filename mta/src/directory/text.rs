@@ -43,6 +43,9 @@ struct RawGroup {
     address: Option<Spanned<String>>,
     #[serde(default)]
     members: Vec<Spanned<String>>,
+    /// Ids of groups that this one is a member of: its members are theirs, too.
+    #[serde(default)]
+    member_of: Vec<Spanned<String>>,
 }
 
 pub(super) fn from_toml(octets: &[u8]) -> (Directory, Vec<Finding>) {
@@ -77,6 +80,9 @@ pub(super) fn from_toml(octets: &[u8]) -> (Directory, Vec<Finding>) {
     for group in &raw.group {
         for member in &group.members {
             reader.member(group.id.get_ref(), member.get_ref(), member.span().start);
+        }
+        for parent in &group.member_of {
+            reader.nest(group.id.get_ref(), parent.get_ref(), parent.span().start);
         }
     }
     reader.findings.sort_by_key(|finding| finding.line);
@@ -217,6 +223,17 @@ impl Reader<'_> {
         };
         let group = self.builder.group(group);
         self.builder.join(entry, group);
+    }
+
+    fn nest(&mut self, group: &str, parent: &str, place: usize) {
+        match (self.builder.groups.get(group).copied(), self.builder.groups.get(parent).copied()) {
+            (Some(group), Some(parent)) => self.builder.nest(group, parent),
+            (_, None) => {
+                let message = format!("{parent:?} is the id of no [[group]] in this file; for example member_of = [\"everybody\"]");
+                self.error(place, "group.member_of", message);
+            }
+            (None, _) => {}
+        }
     }
 
     fn join(&mut self, entry: u32, group: &str, place: usize, declared: bool) {

@@ -6,7 +6,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::{Edited, Message, PlacementReport};
+use super::{Edited, Message, PlacementReport, subject};
 
 /// One outgoing form of a message.
 #[derive(Clone)]
@@ -15,6 +15,7 @@ pub struct Copy {
     header: Bytes,
     body: Vec<Bytes>,
     outcome: Outcome,
+    retitled: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ impl Copy {
     /// A copy that carries what was inserted.
     pub fn edited(recipients: Vec<usize>, edited: Edited) -> Self {
         let Edited { header, body, report, .. } = edited;
-        Self { recipients, header, body, outcome: Outcome::Edited(report) }
+        Self { recipients, header, body, outcome: Outcome::Edited(report), retitled: false }
     }
 
     /// A copy whose octets are those of the message, with the reason why nothing was inserted.
@@ -43,7 +44,15 @@ impl Copy {
         let split = message.body_start();
         let content = message.content();
         let body = if split == content.len() { Vec::new() } else { vec![content.slice(split..)] };
-        Self { recipients, header: content.slice(..split), body, outcome: Outcome::Unedited(reason.into()) }
+        Self { recipients, header: content.slice(..split), body, outcome: Outcome::Unedited(reason.into()), retitled: false }
+    }
+
+    /// Takes texts out of the subject; whether one was there. The copy counts as edited then: a DKIM signature over the subject is broken.
+    pub fn without_in_subject(&mut self, texts: &[String]) -> bool {
+        let Some(header) = subject::without(&self.header, texts) else { return false };
+        self.header = Bytes::from(header);
+        self.retitled = true;
+        true
     }
 
     /// Indexes of the recipients that get this copy.
@@ -76,9 +85,9 @@ impl Copy {
         self.len() == 0
     }
 
-    /// Whether anything was inserted.
+    /// Whether anything was inserted, or taken out of the subject.
     pub fn is_edited(&self) -> bool {
-        matches!(self.outcome, Outcome::Edited(_))
+        self.retitled || matches!(self.outcome, Outcome::Edited(_))
     }
 
     /// Why nothing was inserted.

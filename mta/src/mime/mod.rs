@@ -21,6 +21,7 @@ mod insert;
 mod kind;
 mod read;
 mod structure;
+mod subject;
 #[cfg(test)]
 mod tests;
 

@@ -252,7 +252,8 @@ mod tests {
         let mut copy = copy(&[0], guest::Outcome::Skip("a\r\nb".repeat(1000)));
         let line = guest::Explanation { rule: "r\0".to_owned(), applied: true, reason: "x".repeat(REASON + 1) };
         copy.explanation = vec![line; EXPLANATIONS + 5];
-        let decision = check(guest::Decision { copies: vec![copy], remove_from_subject: Vec::new() }, 1, &[]).expect("a long reason is no fault");
+        let decision =
+            check(guest::Decision { copies: vec![copy], remove_from_subject: Vec::new() }, 1, &[]).expect("a long reason is no fault");
         let Outcome::Skip(reason) = &decision.copies[0].outcome else { panic!("it skips") };
         assert!(reason.len() == REASON && reason.starts_with("a  ba  b"));
         let explanation = &decision.copies[0].explanation;
