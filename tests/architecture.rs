@@ -44,7 +44,7 @@ const LEAF: &[&str] = &[
 const OWNERS: &[(&str, &[&str])] = &[
     ("wasmtime::", &["plugin"]),
     ("rusqlite::", &["store.rs", "store", "handoff/ledger.rs"]),
-    ("toml::", &["config", "config.rs", "directory.rs", "directory"]),
+    ("toml::", &["config", "config.rs", "directory.rs", "directory", "signatures"]),
     ("unsafe {", &[]),
     ("unsafe fn", &[]),
 ];

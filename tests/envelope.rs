@@ -66,6 +66,23 @@ fn eight_bit_content_is_refused_where_the_next_hop_lacks_8bitmime() {
 }
 
 #[test]
+fn a_message_of_ascii_stays_one_whatever_its_signature_is() {
+    run(async {
+        let author = "hanna.lindqvist@northwind.example";
+        let rig = Setup::new()
+            .return_host(|host| host.extensions.retain(|offered| !offered.starts_with("8BITMIME")))
+            .change(|tenant| tenant.selector = None)
+            .start()
+            .await;
+        let mail = message(author, "ascii", "plain words\r\n");
+        let mail = String::from_utf8(mail).expect("text").replacen("\r\n\r\n", "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n", 1);
+        rig.send(author, &[TO], mail.as_bytes()).await.is("250");
+        let arrived = String::from_utf8(rig.one().content).expect("text");
+        assert!(arrived.is_ascii() && arrived.contains("=C2=B7"), "{arrived}");
+    });
+}
+
+#[test]
 fn delivery_status_parameters_are_left_out_where_the_next_hop_lacks_dsn() {
     run(async {
         let rig = lacking("DSN").await;

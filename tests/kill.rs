@@ -262,6 +262,48 @@ fn a_client_that_died_without_a_word_is_recognised_when_it_comes_back() {
 }
 
 #[test]
+fn a_client_that_gives_up_before_its_reply_is_recognised_when_it_comes_back() {
+    run(async {
+        for farewell in ["QUIT\r\n", "RSET\r\n"] {
+            let rig = Setup::new().start().await;
+            let busy = rig.script.once(Step::Content, Action::Delay(Duration::from_millis(400)));
+            let mail = message(FROM, "impatient", &body());
+            let mut client = rig.secure(&[]).await;
+            client.command(&format!("MAIL FROM:<{FROM}>")).await.is("250");
+            for recipient in TO {
+                client.command(&format!("RCPT TO:<{recipient}>")).await.is("250");
+            }
+            client.command("DATA").await.is("354");
+            client.send(client::dotted(&mail)).await;
+            while !busy.load(Ordering::Acquire) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            client.send(farewell).await;
+            rig.sink.wait_for(1).await;
+            // The replies come, and nobody reads them.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            drop(client);
+            persist(&rig, &mail).await;
+            exactly_once(&rig.arrived(), farewell);
+        }
+    });
+}
+
+#[test]
+fn equal_messages_without_a_message_id_are_all_delivered() {
+    run(async {
+        let rig = Setup::new().start().await;
+        // A machine that reports the same thing again, and closes without QUIT.
+        let mail = format!("From: <{FROM}>\r\nSubject: paper out\r\n\r\npaper out\r\n").into_bytes();
+        for _ in 0..3 {
+            let mut client = rig.secure(&[]).await;
+            client.mail(FROM, &TO, &mail).await.is("250");
+        }
+        assert_eq!(rig.arrived().len(), 3);
+    });
+}
+
+#[test]
 fn a_message_that_comes_twice_on_purpose_is_delivered_twice() {
     run(async {
         let rig = Setup::new().start().await;

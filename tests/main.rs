@@ -14,6 +14,7 @@ mod operation;
 mod process;
 mod secure;
 mod signature;
+mod signatures;
 mod spf_suite;
 mod tenant;
 mod verify;

@@ -46,7 +46,8 @@ pub fn claims(value: &[u8], id: &str) -> bool {
         })
         .any(|word| {
             joined.push_str(&word);
-            canonical(&joined) == id
+            // Early drafts wrote a version behind a slash; some readers still take it off.
+            canonical(&joined) == id || joined.split_once('/').is_some_and(|(host, _)| canonical(host) == id)
         })
 }
 

@@ -35,6 +35,7 @@ use crate::tls::{ClientTlsSettings, ServerTlsSettings};
 
 pub use crate::tenant::{Proof, SecretHeader};
 pub use error::{ConfigError, ConfigErrors};
+pub(crate) use files::{DEEPEST as DEEPEST_FOLDER, media_type, walk};
 pub use zone::Zone;
 
 /// A complete, consistent configuration.

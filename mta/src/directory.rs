@@ -105,14 +105,14 @@ impl Directory {
         attributes.map(|attribute| (self.attribute_names[attribute.name as usize].as_str(), self.piece(attribute.value)))
     }
 
-    /// One address of everybody who has attributes, in the order of the file.
+    /// The main address of everybody who has attributes, in the order of the file.
     pub fn people_addresses(&self) -> impl Iterator<Item = &str> {
-        let mut first: Vec<(u32, &str)> = Vec::with_capacity(self.addresses.len());
         let known = self.addresses.iter().filter(|(_, entry)| !self.entries[*entry as usize].attributes.is_empty());
-        first.extend(known.map(|(address, entry)| (*entry, self.piece(*address))));
-        first.sort_by_key(|(entry, _)| *entry);
-        first.dedup_by_key(|(entry, _)| *entry);
-        first.into_iter().map(|(_, address)| address)
+        let mut first: Vec<(Piece, u32)> = known.copied().collect();
+        // Aliases are read after the address that they belong to.
+        first.sort_by_key(|(address, entry)| (*entry, address.start));
+        first.dedup_by_key(|(_, entry)| *entry);
+        first.into_iter().map(|(address, _)| self.piece(address))
     }
 
     /// The names of all attributes that anybody has.

@@ -86,6 +86,8 @@ pub struct CopyEvent {
     pub explanation: Vec<String>,
     /// Where each went: the part, the boundary rule that decided, the confidence.
     pub placements: Vec<String>,
+    /// Whether a body had to be written anew in another charset or encoding; otherwise octets were only added.
+    pub rewritten: bool,
     /// Whether a trigger word was taken out of the subject.
     pub subject_changed: bool,
     /// Which seals were written: `dkim=DOMAIN/SELECTOR`, `arc=i`.

@@ -10,7 +10,8 @@
 //! # Around it
 //!
 //! [`config`] makes the parsed configuration, `service` makes it ready to use, [`serve`] starts, reloads and stops. [`directory`] knows people
-//! and groups, [`store`] keeps the little that must outlive the process, [`telemetry`] shows operators what happens, [`demo`] shows newcomers.
+//! and groups, [`store`] keeps the little that must outlive the process, [`telemetry`] shows operators what happens, [`demo`] shows newcomers, [`signatures`]
+//! lets rules and templates be tried.
 //!
 //! # Invariants
 //!
@@ -36,6 +37,7 @@ pub mod seal;
 pub mod serve;
 mod service;
 pub mod signature;
+pub mod signatures;
 pub mod smtp;
 pub mod store;
 pub mod telemetry;

@@ -1,17 +1,24 @@
-//! The command line: `serve`, `check`, `demo`, `plugin`, `login`. Signals become calls; errors become text and an exit code.
+//! The command line: `serve`, `check`, `demo`, `plugin`, `signatures`, `login`. Signals become calls; errors become text and an exit code.
 //!
 //! Exit codes: 0 done, 1 it failed, 2 the command line or the configuration is wrong (nothing was started).
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
+use signet::address::Mailbox;
 use signet::config::Config;
 use signet::plugin::Inspection;
 use signet::serve::{Server, check};
+use signet::signature::{Format, Kind};
+use signet::signatures::difference::compare;
+use signet::signatures::expectations::{self, test};
+use signet::signatures::explain::explain;
+use signet::signatures::preview::page;
+use signet::signatures::{Answered, Question, Workbench, WorkbenchError, finding};
 use signet::telemetry::{self, LogGuard};
 
 /// A mail transfer agent that gives every message the sender's company signature.
@@ -23,6 +30,7 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one, and it is taken apart at once")]
 enum Command {
     /// Take mail and pass it on, until SIGTERM; SIGHUP reloads the configuration.
     Serve {
@@ -45,6 +53,9 @@ enum Command {
     /// Build and look at plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Check, try, test and compare rules and templates, without mail.
+    #[command(subcommand)]
+    Signatures(SignaturesCommand),
     /// Print what `[[tenant.login]]` needs for a password that is read from standard input.
     Login {
         /// The login's name.
@@ -69,6 +80,89 @@ enum PluginCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum SignaturesCommand {
+    /// Find what is wrong with rules, templates, images and people, and what each signature weighs.
+    Check {
+        /// The folder with rules.toml, templates, assets, people.toml.
+        folder: PathBuf,
+    },
+    /// Print every rule with why it did or did not apply, the copies and where signatures go.
+    Explain {
+        /// The author; with --eml, the one in From.
+        #[arg(long)]
+        from: Option<Mailbox>,
+        /// Who sends on the author's behalf.
+        #[arg(long)]
+        delegate: Option<Mailbox>,
+        /// A recipient; may be repeated. With --eml, those in To and Cc.
+        #[arg(long)]
+        to: Vec<Mailbox>,
+        /// The subject of a made-up message.
+        #[arg(long, default_value = "")]
+        subject: String,
+        /// What the author of a made-up message writes.
+        #[arg(long)]
+        text: Option<String>,
+        /// A made-up message answers an earlier one.
+        #[arg(long)]
+        reply: bool,
+        /// A message file in place of a made-up one.
+        #[arg(long)]
+        eml: Option<PathBuf>,
+        /// When, for example 2026-12-01T10:00:00; now when absent.
+        #[arg(long)]
+        at: Option<String>,
+        /// Where the message with its signatures goes; with several copies, to NAME.2 and so on as well.
+        #[arg(long)]
+        output: Option<PathBuf>,
+        /// The folder with rules.toml, templates, assets, people.toml.
+        #[arg(long, default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Write a page that shows one signature in light and dark, on a desktop and on a phone.
+    Preview {
+        /// The person's address.
+        person: Mailbox,
+        /// The signature's id.
+        #[arg(long)]
+        signature: String,
+        /// A language tag; the tenant's when absent.
+        #[arg(long)]
+        locale: Option<String>,
+        /// When; now when absent.
+        #[arg(long)]
+        at: Option<String>,
+        /// Where the page goes.
+        #[arg(long, default_value = "preview.html")]
+        output: PathBuf,
+        /// The folder with rules.toml, templates, assets, people.toml.
+        #[arg(long, default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Run the expectations in FOLDER/tests and print the difference of those that do not hold.
+    Test {
+        /// The folder with rules.toml, templates, assets, people.toml, tests.
+        folder: PathBuf,
+        /// Write the expected fragments instead of comparing them.
+        #[arg(long)]
+        update: bool,
+    },
+    /// Print which messages would leave otherwise.
+    Diff {
+        /// The folder as it is in force.
+        old: PathBuf,
+        /// The folder that is to follow.
+        new: PathBuf,
+        /// A folder of message files (.eml).
+        #[arg(long)]
+        mail: PathBuf,
+        /// When; now when absent.
+        #[arg(long)]
+        at: Option<String>,
+    },
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
@@ -77,6 +171,7 @@ fn main() -> ExitCode {
         Command::Demo { output } => demo(&output),
         Command::Plugin(PluginCommand::Build { folder, output }) => plugin_build(&folder, output).map(|()| ExitCode::SUCCESS),
         Command::Plugin(PluginCommand::Inspect { file }) => plugin_inspect(&file).map(|()| ExitCode::SUCCESS),
+        Command::Signatures(command) => signatures(command),
         Command::Login { name } => login(&name).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
@@ -213,6 +308,68 @@ fn report(inspection: &Inspection) -> anyhow::Result<()> {
     writeln!(out, "imports   {}", if inspection.imports.is_empty() { "nothing".to_owned() } else { inspection.imports.join(", ") })?;
     writeln!(out, "exports   {}", inspection.exports.join(", "))?;
     writeln!(out, "sections  {}", inspection.custom_sections.join(", "))?;
+    Ok(())
+}
+
+fn signatures(command: SignaturesCommand) -> anyhow::Result<ExitCode> {
+    let out = &mut io::stdout().lock();
+    let good = match command {
+        SignaturesCommand::Check { folder } => check_signatures(folder, out)?,
+        SignaturesCommand::Explain { from, delegate, to, subject, text, reply, eml, at, output, folder } => {
+            let workbench = Workbench::open(folder)?;
+            let question = Question::at(time(at.as_deref(), &workbench)?);
+            let message = eml.map(|eml| std::fs::read(&eml).with_context(|| format!("{} cannot be read", eml.display()))).transpose()?;
+            let kind = if reply { Kind::Reply } else { Kind::New };
+            let text = text.unwrap_or(question.text);
+            let answered = workbench.answer(&Question { from, delegate, to, subject, text, kind, message, ..question })?;
+            explain(&answered, out)?;
+            if let Some(output) = output {
+                write_copies(&answered, &output)?;
+            }
+            true
+        }
+        SignaturesCommand::Preview { person, signature, locale, at, output, folder } => {
+            let workbench = Workbench::open(folder)?;
+            let at = time(at.as_deref(), &workbench)?;
+            let locale = locale.as_deref().unwrap_or(workbench.locale());
+            let placed = workbench.render(&signature, &workbench.person(&person), locale, at, Format::Alternative)?;
+            std::fs::write(&output, page(&placed, person.as_str())).with_context(|| format!("{} cannot be written", output.display()))?;
+            writeln!(out, "{}", output.display())?;
+            true
+        }
+        SignaturesCommand::Test { folder, update } => test(&Workbench::open(folder)?, update, out)?,
+        SignaturesCommand::Diff { old, new, mail, at } => {
+            let (old, new) = (Workbench::open(old)?, Workbench::open(new)?);
+            let at = time(at.as_deref(), &new)?;
+            compare(&old, &new, &mail, at, out)?;
+            true
+        }
+    };
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn time(written: Option<&str>, workbench: &Workbench) -> anyhow::Result<SystemTime> {
+    Ok(written.map_or_else(|| Ok(SystemTime::now()), |written| expectations::time(written, workbench))?)
+}
+
+/// Mistakes that keep the folder from being used are findings like all others here.
+fn check_signatures(folder: PathBuf, out: &mut dyn io::Write) -> anyhow::Result<bool> {
+    match Workbench::open(folder) {
+        Ok(workbench) => Ok(signet::signatures::check::check(&workbench, SystemTime::now(), out)?),
+        Err(WorkbenchError::Mistakes(findings)) => {
+            findings.iter().try_for_each(|found| writeln!(out, "{}", finding(found)))?;
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn write_copies(answered: &Answered, output: &Path) -> anyhow::Result<()> {
+    for (number, answer) in (1..).zip(&answered.copies) {
+        let path = if number == 1 { output.to_owned() } else { PathBuf::from(format!("{}.{number}", output.display())) };
+        let octets: Vec<u8> = answer.copy.pieces().flat_map(|piece| piece.iter().copied()).collect();
+        std::fs::write(&path, octets).with_context(|| format!("{} cannot be written", path.display()))?;
+    }
     Ok(())
 }
 

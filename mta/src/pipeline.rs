@@ -11,6 +11,8 @@
 
 mod facts;
 
+pub(crate) use facts::view;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -171,7 +173,7 @@ fn select<'a>(classified: Classified<'a>, verified: &Verified, site: &Site, even
     };
     let begun = Instant::now();
     let facts = facts::gather(&message, verified, site, &plugins.selector.description().headers);
-    let answer = plugins.selector.select(&facts, facts::view(&message));
+    let answer = plugins.selector.select(&facts, view(&message));
     event.micros.select = micros(begun);
     let choice = match answer {
         Ok(decision) => Ok((plugins, within(decision, site.maximum_copies))),

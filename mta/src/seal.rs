@@ -184,7 +184,7 @@ fn seal_parts(parts: &Parts<'_>, verified: &Verified, settings: &Settings, now: 
     let header_end = body_start(parts.header);
     // DKIM and ARC sign fields; verifiers disagree on what the fields are when a line between them is none, and most give no verdict.
     let received = &verified.accepted().content;
-    let legible = is_regular(&received[..body_start(received)]);
+    let legible = is_regular(&received[..body_start(received)]) && dkim::can_cover(fields(received).map(|field| field.name));
     let keys = if legible { signing_keys(parts, verified, settings) } else { Vec::new() };
     let arc = settings.arc.as_deref().filter(|_| legible && settings.arc_enabled);
     let mut removed = Removed::default();

@@ -163,20 +163,24 @@ pub enum ServiceError {
     #[error(transparent)]
     Tenant(#[from] TenantError),
     /// A plugin, or what it is configured with.
-    #[error("tenant {tenant}: the {plugin} plugin does not load: {error}")]
+    #[error("tenant {tenant}: {key}: the {plugin} plugin does not load: {error}")]
     Plugin {
         /// Whose.
         tenant: String,
+        /// What of the configuration it reads.
+        key: &'static str,
         /// `selector` or `renderer`.
         plugin: &'static str,
         /// Why.
         error: Box<LoadError>,
     },
     /// A rule chooses what no template renders.
-    #[error("tenant {tenant}: the rules choose signature {signature:?}, which the templates do not define; they define {defined}")]
+    #[error("tenant {tenant}: {place} chooses signature {signature:?}, which the templates do not define; they define {defined}")]
     UnknownSignature {
         /// Whose.
         tenant: String,
+        /// The rule file and line.
+        place: String,
         /// The id.
         signature: String,
         /// The ids that exist.
@@ -305,6 +309,7 @@ fn plugins(configured: &config::Tenant, engine: &Engine, limits: &Limits, old: O
     if let Some(signature) = selector.summary().signatures.iter().find(|id| !defined.contains(id)) {
         return Err(ServiceError::UnknownSignature {
             tenant: configured.id.clone(),
+            place: place_of(&configured.rules, signature),
             signature: signature.clone(),
             defined: format!("{defined:?}"),
         });
@@ -312,10 +317,21 @@ fn plugins(configured: &config::Tenant, engine: &Engine, limits: &Limits, old: O
     Ok(Some(Plugins { selector, renderer, keys }))
 }
 
+/// The file and line where a rule file first names a signature.
+fn place_of(rules: &[config::TextFile], signature: &str) -> String {
+    let quoted = format!("\"{signature}\"");
+    let found = rules.iter().find_map(|file| Some((file, file.content.find(&quoted)?)));
+    found.map_or_else(
+        || "the selector".to_owned(),
+        |(file, offset)| format!("{}:{}", file.name, file.content[..offset].matches('\n').count() + 1),
+    )
+}
+
 fn load_selector(configured: &config::Tenant, engine: &Engine, limits: &Limits) -> Result<Selector, ServiceError> {
     let wasm = configured.selector.as_ref().map_or(SELECTOR, |component| &component.wasm);
     Selector::load(engine, wasm, &configured.rule_files(), limits).map_err(|error| ServiceError::Plugin {
         tenant: configured.id.clone(),
+        key: "tenant.signatures.rules",
         plugin: "selector",
         error: Box::new(error),
     })
@@ -325,6 +341,7 @@ fn load_renderer(configured: &config::Tenant, engine: &Engine, limits: &Limits) 
     let wasm = configured.renderer.as_ref().map_or(RENDERER, |component| &component.wasm);
     Renderer::load(engine, wasm, &configured.template_files(), configured.assets.clone(), limits).map_err(|error| ServiceError::Plugin {
         tenant: configured.id.clone(),
+        key: "tenant.signatures.templates",
         plugin: "renderer",
         error: Box::new(error),
     })

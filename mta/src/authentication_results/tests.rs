@@ -22,6 +22,7 @@ fn every_spelling_of_our_authserv_id_is_recognised() {
         "mx.signet.example(no space);none",
         "mx.(split)signet.example; none",
         "\"mx\".signet.example; none",
+        "mx.signet.example/1; none",
     ] {
         assert!(claims(value.as_bytes(), OURS), "{value:?}");
     }

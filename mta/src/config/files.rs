@@ -27,7 +27,7 @@ const MOST_OF_AN_ASSET: u64 = 1024 * 1024;
 /// More templates or images than this are a folder that was named by mistake.
 const MOST_FILES: usize = 1000;
 /// Templates in folders in folders: deeper than this is a loop of links.
-const DEEPEST: usize = 8;
+pub(crate) const DEEPEST: usize = 8;
 
 impl Source<'_> {
     /// A path to a file that can be read; `example` is in TOML.
@@ -275,7 +275,8 @@ impl Source<'_> {
     }
 }
 
-fn walk(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<(PathBuf, String)>) -> io::Result<()> {
+/// The files below a folder with their names relative to it; hidden ones are left out.
+pub(crate) fn walk(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<(PathBuf, String)>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
@@ -301,7 +302,7 @@ fn unreadable(error: &io::Error) -> String {
 }
 
 /// By the first octets: what a file is called proves nothing.
-fn media_type(content: &[u8]) -> Option<&'static str> {
+pub(crate) fn media_type(content: &[u8]) -> Option<&'static str> {
     match content {
         [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),

@@ -5,6 +5,7 @@
 use std::time::SystemTime;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
 use crate::signature::Moment;
@@ -41,6 +42,11 @@ impl Zone {
     /// Minutes to add to UTC for local time, then.
     pub fn offset_minutes(&self, at: SystemTime) -> i32 {
         Timestamp::try_from(at).map_or(0, |at| self.rules.to_offset(at).seconds() / 60)
+    }
+
+    /// The instant of a local date and time; where clocks are set back, the earlier one.
+    pub fn instant(&self, local: DateTime) -> Option<SystemTime> {
+        self.rules.to_timestamp(local).ok().map(SystemTime::from)
     }
 
     /// A point in time as plugins see it.

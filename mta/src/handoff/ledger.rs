@@ -74,19 +74,23 @@ pub(super) struct Identity {
     reverse_path: String,
     content: Bytes,
     label: Label,
+    named: bool,
 }
 
 impl Identity {
     pub(super) fn new(tenant: &TenantId, reverse_path: &ReversePath, content: &Bytes) -> Self {
         let mut identity =
-            Self { tenant: tenant.clone(), reverse_path: reverse_path.to_string(), content: content.clone(), label: [0; 16] };
+            Self { tenant: tenant.clone(), reverse_path: reverse_path.to_string(), content: content.clone(), label: [0; 16], named: true };
         let mut hash = Context::new(&SHA256);
         add(&mut hash, tenant.as_str().as_bytes());
         add(&mut hash, identity.reverse_path.as_bytes());
         match header::fields(content).find(|field| field.is("message-id")) {
             Some(field) => add(&mut hash, field.value),
             // Without one, only the whole message tells it from the sender's next.
-            None => add(&mut hash, &identity.message()),
+            None => {
+                identity.named = false;
+                add(&mut hash, &identity.message());
+            }
         }
         identity.label = short(hash);
         identity
@@ -146,8 +150,10 @@ impl std::fmt::Debug for Receipt {
 }
 
 impl Receipt {
-    pub(super) fn new(identity: Identity, recipients: Vec<RecipientKey>) -> Self {
-        Self { label: identity.label, recipients, message: Message::Content(identity) }
+    /// Nothing for a message without Message-ID: a machine that reports the same thing twice sends the same octets twice, and taking the second
+    /// message for the first one tried again would lose it. A doubled one is the smaller harm.
+    pub(super) fn new(identity: Identity, recipients: Vec<RecipientKey>) -> Option<Self> {
+        identity.named.then(|| Self { label: identity.label, recipients, message: Message::Content(identity) })
     }
 
     /// Hashes the content and lets go of it; for a sender that stays silent, so that its message does not stay in memory.
@@ -408,7 +414,7 @@ impl InProgress {
     }
 
     /// Everything was delivered: nothing to record unless the sender goes away.
-    pub(super) fn finish(mut self) -> Receipt {
+    pub(super) fn finish(mut self) -> Option<Receipt> {
         self.delivered.clear();
         Receipt::new(self.identity.clone(), self.recipients.clone())
     }

@@ -98,7 +98,7 @@ pub struct HandedOff {
     reply: Reply,
     copies: usize,
     repeated: bool,
-    receipt: Receipt,
+    receipt: Option<Receipt>,
 }
 
 impl HandedOff {
@@ -117,8 +117,8 @@ impl HandedOff {
         self.repeated
     }
 
-    /// For [`Ledger::hold`], until the sender has shown that it has our answer.
-    pub fn into_receipt(self) -> Receipt {
+    /// For [`Ledger::hold`], until the sender has shown that it has our answer; nothing where the message has no name to know it by.
+    pub fn into_receipt(self) -> Option<Receipt> {
         self.receipt
     }
 }

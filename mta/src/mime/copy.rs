@@ -16,6 +16,7 @@ pub struct Copy {
     body: Vec<Bytes>,
     outcome: Outcome,
     retitled: bool,
+    rewritten: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -35,8 +36,9 @@ impl fmt::Debug for Copy {
 impl Copy {
     /// A copy that carries what was inserted.
     pub fn edited(recipients: Vec<usize>, edited: Edited) -> Self {
+        let rewritten = edited.rewrites();
         let Edited { header, body, report, .. } = edited;
-        Self { recipients, header, body, outcome: Outcome::Edited(report), retitled: false }
+        Self { recipients, header, body, outcome: Outcome::Edited(report), retitled: false, rewritten }
     }
 
     /// A copy whose octets are those of the message, with the reason why nothing was inserted.
@@ -44,7 +46,14 @@ impl Copy {
         let split = message.body_start();
         let content = message.content();
         let body = if split == content.len() { Vec::new() } else { vec![content.slice(split..)] };
-        Self { recipients, header: content.slice(..split), body, outcome: Outcome::Unedited(reason.into()), retitled: false }
+        Self {
+            recipients,
+            header: content.slice(..split),
+            body,
+            outcome: Outcome::Unedited(reason.into()),
+            retitled: false,
+            rewritten: false,
+        }
     }
 
     /// Takes texts out of the subject; whether one was there. The copy counts as edited then: a DKIM signature over the subject is broken.
@@ -88,6 +97,11 @@ impl Copy {
     /// Whether anything was inserted, or taken out of the subject.
     pub fn is_edited(&self) -> bool {
         self.retitled || matches!(self.outcome, Outcome::Edited(_))
+    }
+
+    /// Whether a body was written anew in another charset or encoding, rather than only added to.
+    pub fn is_rewritten(&self) -> bool {
+        self.rewritten
     }
 
     /// Why nothing was inserted.

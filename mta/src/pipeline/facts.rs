@@ -83,7 +83,7 @@ pub(super) fn seed(accepted: &Accepted) -> u64 {
 /// The message as a selector may look at it.
 struct View(Arc<Message>);
 
-pub(super) fn view(message: &Arc<Message>) -> Arc<dyn MessageView> {
+pub(crate) fn view(message: &Arc<Message>) -> Arc<dyn MessageView> {
     Arc::new(View(Arc::clone(message)))
 }
 
@@ -138,6 +138,7 @@ pub(super) fn describe(copy: &Copy, placed: &[Placed], explanation: Vec<Explanat
         signatures: placed.iter().map(|signature| signature.id.clone()).collect(),
         reason: applied.map(|line| format!("{}: {}", line.rule, line.reason)).collect::<Vec<_>>().join("; "),
         placements,
+        rewritten: copy.is_rewritten(),
         explanation: lines(explanation),
         ..CopyEvent::default()
     }

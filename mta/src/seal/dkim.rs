@@ -57,6 +57,18 @@ const WIDTH: usize = 70;
 /// A header field's name and raw value.
 pub(super) type NameValue<'a> = (&'a [u8], &'a [u8]);
 
+/// Whether `h=` can cover every instance of what is signed, and one more that somebody could add.
+pub(super) fn can_cover<'a>(names: impl Iterator<Item = &'a [u8]>) -> bool {
+    let mut counts = [0; OVERSIGNED.len() + SIGNED.len()];
+    for name in names {
+        let known = OVERSIGNED.iter().chain(&SIGNED).position(|known| name.eq_ignore_ascii_case(known.as_bytes()));
+        if let Some(count) = known.and_then(|index| counts.get_mut(index)) {
+            *count += 1;
+        }
+    }
+    counts.iter().all(|count| *count <= MAX_INSTANCES)
+}
+
 /// The names for `h=`, for a message with these fields.
 pub(super) fn signed_names(fields: &[NameValue<'_>]) -> Vec<&'static str> {
     let count = |name: &str| fields.iter().filter(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes())).count().min(MAX_INSTANCES);

@@ -58,7 +58,7 @@ async fn records_end_with_their_time_and_survive_a_restart() {
     let (bob, eve) = (message.recipient(&bob), message.recipient(&eve));
     let first = ledger(Some(store.clone()), 0).await;
     first.record_partial(&message, vec![bob], at(0)).await.expect("recorded");
-    first.record_unconfirmed(&Receipt::new(message.clone(), vec![eve]), at(0)).await.expect("recorded");
+    first.record_unconfirmed(&Receipt::new(message.clone(), vec![eve]).expect("it has a Message-ID"), at(0)).await.expect("recorded");
     assert_eq!(first.delivered(&message, at(9)), HashSet::from([bob, eve]));
     let second = ledger(Some(store.clone()), 9).await;
     assert_eq!(second.delivered(&message, at(9)), HashSet::from([bob, eve]));
@@ -73,7 +73,7 @@ async fn a_condensed_receipt_records_the_same() {
     let ledger = ledger(None, 0).await;
     let message = identity("t", "a@x.example", MESSAGE);
     let bob = message.recipient(&to("bob@y.example"));
-    let mut receipt = Receipt::new(message.clone(), vec![bob]);
+    let mut receipt = Receipt::new(message.clone(), vec![bob]).expect("it has a Message-ID");
     receipt.condense();
     ledger.record_unconfirmed(&receipt, at(0)).await.expect("recorded");
     assert!(ledger.delivered(&message, at(1)).contains(&bob));
@@ -85,7 +85,7 @@ async fn a_receipt_on_hold_counts_until_the_sender_shows_that_it_lives() {
     let ledger = ledger(None, 0).await;
     let message = identity("t", "a@x.example", MESSAGE);
     let bob = message.recipient(&to("bob@y.example"));
-    let hold = || ledger.hold(Receipt::new(message.clone(), vec![bob]));
+    let hold = || ledger.hold(Receipt::new(message.clone(), vec![bob]).expect("it has a Message-ID"));
     let (first, second) = (hold(), hold());
     first.condense();
     assert_eq!(ledger.delivered(&message, at(0)), HashSet::from([bob]));

@@ -334,7 +334,7 @@ async fn a_sender_that_never_saw_the_success_is_told_again_and_nothing_is_sent()
     for split in [false, true] {
         let world = World::new().await;
         let done = world.attempt(split).await.expect("handed off");
-        world.ledger.record_unconfirmed(&done.into_receipt(), SystemTime::now()).await.expect("recorded");
+        world.ledger.record_unconfirmed(&done.into_receipt().expect("it has a Message-ID"), SystemTime::now()).await.expect("recorded");
         let again = world.attempt(split).await.expect("handed off before");
         assert_eq!((again.reply().code, again.copies(), again.is_repeat()), (250, 0, true));
         assert_eq!(world.hop.mailboxes(), expected(split));

@@ -2,9 +2,10 @@
 //!
 //! [`place`] decides on offsets, [`compose`] writes the text that goes there, [`part`] carries it into the part's charset and
 //! content-transfer-encoding, [`images`] adds the pictures. A header field that is no longer true stays, under a name that means nothing, below the one
-//! that is written instead. Octets are replaced in two cases only, both of a body part in an old charset: the whole body, when it is not
+//! that is written instead. Octets of a body part are replaced in few cases only: the whole body, when it is not
 //! ASCII and its charset cannot hold the text, so that it becomes UTF-8 (UTF-16 always does); and in base64 the group that holds the place, and
-//! those behind it, when its bits do not fit, which is rare ([`super::encoding::base64`]). [`Edited::splices`] names every change.
+//! those behind it, when its bits do not fit, which is rare ([`super::encoding::base64`]). An ASCII body becomes UTF-8 as a whole only when it holds control characters, or
+//! the text holds a delimiter of the message. [`Edited::splices`] names every change, and [`Edited::rewrites`] tells whether one replaces anything.
 
 use std::fmt;
 use std::ops::Range;
@@ -127,6 +128,11 @@ impl Edited {
     /// Every change, in the order of the message; they do not overlap.
     pub fn splices(&self) -> &[Splice] {
         &self.splices
+    }
+
+    /// Whether octets were replaced, rather than only added.
+    pub fn rewrites(&self) -> bool {
+        self.splices.iter().any(|splice| !splice.at.is_empty())
     }
 
     /// What went where.

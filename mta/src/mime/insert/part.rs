@@ -159,8 +159,10 @@ fn kept(content: &[u8], part: &Part, form: Form, text: &Text, texts: &[(usize, S
         }
         Transfer::Unknown => None,
         Transfer::SevenBit | Transfer::EightBit | Transfer::Binary => {
-            let seven = part.transfer == Transfer::SevenBit && raw.is_ascii();
-            if seven && octets.iter().any(|(_, inserted)| !inserted.is_ascii()) { None } else { as_they_are(raw, part, form, &octets) }
+            // A message of ASCII only stays one: the sender did not ask the next hop for 8BITMIME, which may not have it.
+            let widens = octets.iter().any(|(_, inserted)| !inserted.is_ascii());
+            let seven = || raw.is_ascii() && (part.transfer == Transfer::SevenBit || content.is_ascii());
+            if widens && seven() { None } else { as_they_are(raw, part, form, &octets) }
         }
     }
 }

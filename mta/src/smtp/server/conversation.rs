@@ -37,6 +37,10 @@ const KEEP_RECEIPT_CONTENT: Duration = Duration::from_secs(2);
 /// for each connection.
 const KEPT_RECEIPT: usize = 64 * 1024;
 
+/// Messages of one connection that may be delivered without their replies being known to have arrived: a client that sends on and on without
+/// reading must not fill the memory; what is older goes on record at once.
+const MOST_RECEIPTS: usize = 16;
+
 /// Why a connection ended.
 #[derive(Debug)]
 enum End {
@@ -88,8 +92,8 @@ pub(super) struct Conversation {
     tls: Option<Tls>,
     mail: Option<Mail>,
     reservation: Option<Reservation>,
-    /// The last delivered message until its 250 is known to have arrived.
-    receipt: Option<Unconfirmed>,
+    /// Delivered messages until their 250 is known to have arrived, oldest first.
+    receipts: Vec<Unconfirmed>,
     content_since: Instant,
     receiving: bool,
 }
@@ -111,7 +115,7 @@ impl Conversation {
             tls,
             mail: None,
             reservation: None,
-            receipt: None,
+            receipts: Vec::new(),
             content_since: Instant::now(),
             receiving: false,
         }
@@ -250,12 +254,16 @@ impl Conversation {
             prepared.abandon(&self.shared).await;
             return Err(end);
         }
-        // Whoever sends the next message over the same connection is alive.
-        self.receipt = None;
         let (reply, receipt) = prepared.deliver(&self.shared).await;
-        self.receipt = receipt.map(|receipt| self.shared.ledger.hold(receipt));
-        if let Some(receipt) = self.receipt.as_ref().filter(|_| octets > KEPT_RECEIPT) {
-            receipt.condense();
+        if let Some(receipt) = receipt.map(|receipt| self.shared.ledger.hold(receipt)) {
+            if octets > KEPT_RECEIPT {
+                receipt.condense();
+            }
+            self.receipts.push(receipt);
+        }
+        if self.receipts.len() > MOST_RECEIPTS {
+            let oldest = self.receipts.remove(0);
+            remember(oldest).await;
         }
         self.reservation = None;
         Ok(reply)
@@ -337,6 +345,8 @@ impl Conversation {
         if self.output.is_empty() {
             return Ok(());
         }
+        // What is here already was sent without our reply having been read; only what comes after it shows that it was.
+        let gone = if self.receipts.is_empty() { Ok(()) } else { self.is_still_there().await };
         let output = std::mem::take(&mut self.output);
         let write = async {
             self.stream.write_all(&output).await?;
@@ -345,7 +355,7 @@ impl Conversation {
         timeout(self.terms.timeouts.write, write).await.map_err(|_| End::Timeout)??;
         self.output = output;
         self.output.clear();
-        Ok(())
+        gone
     }
 
     /// Waits for more octets from the peer.
@@ -367,7 +377,7 @@ impl Conversation {
         let mut condensed = false;
         loop {
             let rest = limit.saturating_sub(begun.elapsed());
-            let wait = if self.receipt.is_some() && !condensed { KEEP_RECEIPT_CONTENT.min(rest) } else { rest };
+            let wait = if !self.receipts.is_empty() && !condensed { KEEP_RECEIPT_CONTENT.min(rest) } else { rest };
             let read = tokio::select! {
                 read = timeout(wait, self.stream.read_buf(&mut self.input)) => read,
                 _ = drain.wait_for(|stop| *stop), if idle => return Err(End::Drain),
@@ -375,17 +385,17 @@ impl Conversation {
             match read {
                 Ok(Ok(0)) => return Err(End::Gone),
                 Ok(Ok(_)) => {
-                    // Whoever goes on has read the reply to its message.
-                    self.receipt = None;
+                    // Whoever begins something new has read the reply to its message; the rest of what was on its way proves nothing.
+                    if !receiving {
+                        self.receipts.clear();
+                    }
                     return Ok(());
                 }
                 Ok(Err(error)) => return Err(error.into()),
-                Err(_) if condensed || self.receipt.is_none() => return Err(End::Timeout),
+                Err(_) if condensed || self.receipts.is_empty() => return Err(End::Timeout),
                 Err(_) => {
                     condensed = true;
-                    if let Some(receipt) = &self.receipt {
-                        receipt.condense();
-                    }
+                    self.receipts.iter().for_each(Unconfirmed::condense);
                 }
             }
         }
@@ -393,9 +403,8 @@ impl Conversation {
 
     /// The peer has not shown that it has our 250: should it send the message again, it is answered without sending it on.
     async fn remember_unconfirmed(&mut self) {
-        let Some(receipt) = self.receipt.take() else { return };
-        if let Err(error) = receipt.record(SystemTime::now()).await {
-            tracing::error!(event = "ledger.write-failed", %error, "an unconfirmed delivery is remembered until the process ends only");
+        for receipt in std::mem::take(&mut self.receipts) {
+            remember(receipt).await;
         }
     }
 
@@ -404,5 +413,12 @@ impl Conversation {
         if let Some(mail) = self.mail.take() {
             mail.abort().await;
         }
+    }
+}
+
+/// Puts a delivery on record whose reply may not have arrived.
+async fn remember(receipt: Unconfirmed) {
+    if let Err(error) = receipt.record(SystemTime::now()).await {
+        tracing::error!(event = "ledger.write-failed", %error, "an unconfirmed delivery is remembered until the process ends only");
     }
 }

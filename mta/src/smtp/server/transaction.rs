@@ -170,7 +170,7 @@ impl Prepared {
                 let reply = handed_off.reply().clone();
                 let outcome = if handed_off.is_repeat() { "repeated" } else { "delivered" };
                 conclude(shared, &mut event, &reply, outcome, begun);
-                (reply, Some(handed_off.into_receipt()))
+                (reply, handed_off.into_receipt())
             }
             Err(undelivered) => {
                 if let Some(trouble) = &undelivered.trouble {
