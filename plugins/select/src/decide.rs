@@ -7,6 +7,7 @@ use signet_plugin_sdk::select::{Choice, CopyPlan, Decision, Explanation, Outcome
 use signet_plugin_sdk::{Facts, Message, Recipient, RecipientClass};
 
 use crate::case::Case;
+use crate::condition::value::has_word;
 use crate::condition::{Condition, Conditions, Truth};
 use crate::copies::{Group, limited};
 use crate::explain::explain;
@@ -43,7 +44,7 @@ pub(crate) fn decide(rules: &RuleSet, facts: &Facts, message: &dyn Message) -> D
     }
     let (groups, merged) = limited(decider.groups, rules.settings.copies);
     let mut remove_from_subject: Vec<String> = Vec::new();
-    for word in groups.iter().flat_map(|group| &group.removes).filter(|word| case.subject().contains(**word)) {
+    for word in groups.iter().flat_map(|group| &group.removes).filter(|word| has_word(case.subject(), word)) {
         if remove_from_subject.len() < REMOVALS && !remove_from_subject.iter().any(|known| known == word) {
             remove_from_subject.push((*word).to_owned());
         }

@@ -17,12 +17,11 @@ const LINE: usize = 1024;
 
 /// The explanation of one copy. `candidates` are what the index did not exclude.
 pub(crate) fn explain(rules: &RuleSet, candidates: &Numbers, case: &Case<'_>, recipient: &Recipient) -> Vec<Explanation> {
-    let total = rules.steps.iter().filter(|step| !matches!(step, Step::Leave(..))).count() + rules.banners.len();
     let ends = candidates.steps.iter().filter(|number| matches!(rules.steps[**number], Step::Leave(..))).count();
-    let excluded = total + ends - candidates.steps.len() - candidates.banners.len();
+    let excluded = rules.explained + ends - candidates.steps.len() - candidates.banners.len();
     let asked = case.facts.explain_every_rule;
     let every = asked || excluded <= EXCLUDED_SHOWN;
-    let all = Numbers { steps: (0..rules.steps.len()).collect(), banners: (0..rules.banners.len()).collect() };
+    let all = every.then(|| Numbers { steps: (0..rules.steps.len()).collect(), banners: (0..rules.banners.len()).collect() });
     let mut lines = Vec::new();
     let mut listener = |title: String, scope: &Scope, fate: Fate<'_>| {
         // The line of a folder speaks for the rules in it.
@@ -32,7 +31,7 @@ pub(crate) fn explain(rules: &RuleSet, candidates: &Numbers, case: &Case<'_>, re
         let applied = matches!(fate, Fate::Applied);
         lines.push(Explanation { rule: cut(title), applied, reason: cut(fate.in_words(scope, case, recipient)) });
     };
-    let numbers = if every { &all } else { candidates };
+    let numbers = all.as_ref().unwrap_or(candidates);
     judge(rules, numbers, &|scope| scope.shared_obstacle(case).or_else(|| scope.individual_obstacle(case, recipient)), Some(&mut listener));
     if !every {
         let reason = "none of their sender addresses, groups, attributes or domains is the sender's".to_owned();

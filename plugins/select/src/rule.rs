@@ -25,6 +25,8 @@ pub(crate) struct RuleSet {
     /// In the order in which they are tried.
     pub(crate) banners: Vec<Banner>,
     pub(crate) banner_index: Index,
+    /// Number of rules, folders and banners.
+    pub(crate) explained: usize,
 }
 
 /// The `[settings]` table.

@@ -5,6 +5,7 @@ use signet_plugin_sdk::{Address, Authentication, Format, Header, Kind, Moment, P
 
 use super::*;
 
+mod analysis;
 mod banners;
 mod conditions;
 mod copies;

@@ -7,9 +7,6 @@ mod dates;
 mod implies;
 mod shadow;
 
-#[cfg(test)]
-mod tests;
-
 use signet_plugin_sdk::{Diagnostic, Severity, diagnostic};
 
 use self::contradicts::contradiction;

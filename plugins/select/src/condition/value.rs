@@ -122,6 +122,9 @@ impl Keywords {
 pub(crate) fn has_word(text: &str, word: &str) -> bool {
     let joins = |neighbour: Option<char>| neighbour.is_some_and(|neighbour| neighbour.is_alphanumeric() || neighbour == '_');
     let mut from = 0;
+    if word.is_empty() {
+        return false;
+    }
     while let Some(at) = text[from..].find(word).map(|at| from + at) {
         if !joins(text[..at].chars().next_back()) && !joins(text[at + word.len()..].chars().next()) {
             return true;
@@ -226,6 +229,7 @@ mod tests {
             ("#promotion", "#promo", false),
             ("snake_offer", "offer", false),
             ("öö ö", "ö", true),
+            ("anything", "", false),
         ] {
             assert_eq!(has_word(text, word), expected, "{text:?} {word:?}");
         }

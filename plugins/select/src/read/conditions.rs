@@ -139,26 +139,26 @@ fn read_message(message: &Table<'_>, tests: &mut Vec<Test>) {
     let lists: [(Vec<&str>, Make<Vec<String>>); 3] = [
         (message.texts("sensitivity-labels", r#"sensitivity-labels = ["Confidential"]"#), Test::Labels),
         (message.texts("languages", r#"languages = ["de", "fr-CA"]"#), Test::Languages),
-        (triggers(message), Test::Trigger),
+        (words(message, "trigger", r##"trigger = "#promo""##), Test::Trigger),
     ];
     tests.extend(lists.into_iter().filter(|(list, _)| !list.is_empty()).map(|(list, test)| test(lower(list))));
     // The text comes last, because it costs a call into the host.
     let keywords: [(Vec<&str>, bool, Make<Keywords>); 4] = [
         (message.texts("subject-contains", r#"subject-contains = ["[no signature]"]"#), false, Test::Subject),
-        (message.texts("subject-words", r#"subject-words = ["invoice", "reminder"]"#), true, Test::Subject),
+        (words(message, "subject-words", r#"subject-words = ["invoice", "reminder"]"#), true, Test::Subject),
         (message.texts("text-contains", r#"text-contains = ["kind regards"]"#), false, Test::Text),
-        (message.texts("text-words", r#"text-words = ["offer"]"#), true, Test::Text),
+        (words(message, "text-words", r#"text-words = ["offer"]"#), true, Test::Text),
     ];
     for (parts, whole, test) in keywords {
         tests.extend((!parts.is_empty()).then(|| test(Keywords { parts: lower(parts), whole })));
     }
 }
 
-fn triggers<'a>(message: &Table<'a>) -> Vec<&'a str> {
-    const EXAMPLE: &str = r##"trigger = "#promo""##;
-    let words: Vec<&str> = message.texts("trigger", EXAMPLE).into_iter().map(str::trim).collect();
+/// Whole words, of which none is empty.
+fn words<'a>(message: &Table<'a>, key: &'static str, example: &'static str) -> Vec<&'a str> {
+    let words: Vec<&str> = message.texts(key, example).into_iter().map(str::trim).collect();
     if words.contains(&"") {
-        message.error("trigger", format!("is empty; for example `{EXAMPLE}`"));
+        message.error(key, format!("has an empty word; for example `{example}`"));
     }
     words
 }

@@ -99,7 +99,8 @@ impl Reader {
         }
         banners.sort_by_key(|banner| std::cmp::Reverse(banner.priority));
         let (index, banner_index) = (Index::of_steps(&steps), Index::of_banners(&banners));
-        RuleSet { settings: self.settings, steps, index, banners, banner_index }
+        let explained = steps.iter().filter_map(Step::scope).count() + banners.len();
+        RuleSet { settings: self.settings, steps, index, banners, banner_index, explained }
     }
 }
 
