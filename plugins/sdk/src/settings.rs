@@ -83,6 +83,12 @@ impl<'a> Table<'a> {
         self.content.contains_key(key)
     }
 
+    /// Whether the table has no keys.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.content.is_empty()
+    }
+
     /// Reports that `key` does not mean anything valid. `message` says what is wrong and what would be right.
     pub fn error(&self, key: &str, message: impl Into<String>) {
         self.document.report(Severity::Error, self.offset_of(key), &self.path_of(key), message.into());
@@ -121,9 +127,25 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// An integer or a string, as text: for a quantity that may have a unit.
+    pub fn quantity(&self, key: &'static str, example: &'static str) -> Option<String> {
+        self.typed(key, example, "an integer or a string", |value| match value {
+            DeValue::String(text) => Some(text.to_string()),
+            value => {
+                let integer = value.as_integer()?;
+                i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|integer| integer.to_string())
+            }
+        })
+    }
+
     /// A date, with or without a time of day.
     pub fn datetime(&self, key: &'static str, example: &'static str) -> Option<Datetime> {
         self.typed(key, example, "a date", |value| value.as_datetime().copied())
+    }
+
+    /// Leaves the table's other keys unread: something else is wrong with it, and has been reported.
+    pub fn leave(&self) {
+        self.asked.borrow_mut().push(("*", ""));
     }
 
     /// One string or a list of at least one.
@@ -308,6 +330,17 @@ mod tests {
             assert!(root.texts("c", "c = ['x']").is_empty() && root.texts("d", "d = ['x']").is_empty());
         });
         assert_eq!(found.len(), 2, "{found:?}");
+    }
+
+    #[test]
+    fn quantities_are_integers_or_texts_and_a_table_that_is_left_has_no_unknown_keys() {
+        let found = findings("a = 0x10\nb = '2 MB'\nc = true\n[d]\nx = 1\n", |root| {
+            assert_eq!(root.quantity("a", "a = 1").as_deref(), Some("16"));
+            assert_eq!(root.quantity("b", "b = 1").as_deref(), Some("2 MB"));
+            assert_eq!(root.quantity("c", "c = '1 %'"), None);
+            root.table("d", "d = {}").expect("it is a table").leave();
+        });
+        assert_eq!(found, ["a.toml:3 c must be an integer or a string, and is of type boolean; for example `c = '1 %'`"]);
     }
 
     #[test]

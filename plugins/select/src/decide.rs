@@ -1,21 +1,20 @@
 //! From rules and facts to a decision.
 //!
 //! Whatever does not depend on the recipient is decided once; what remains is tried for each recipient, and recipients with the same
-//! outcome become one copy. Explanations are written once a copy, after everything is decided.
+//! outcome become one copy. Explanations are written once a copy, after everything is decided, by the same search.
 
 use signet_plugin_sdk::select::{Choice, CopyPlan, Decision, Explanation, Outcome};
 use signet_plugin_sdk::{Facts, Message, Recipient, RecipientClass};
 
-use crate::condition::{Case, Test};
-use crate::index::Index;
-use crate::rule::{Action, Conditions, Rule, STACK};
+use crate::case::Case;
+use crate::condition::value::has_word;
+use crate::condition::{Condition, Conditions, Truth};
+use crate::copies::{Group, limited};
+use crate::explain::explain;
+use crate::rule::{Action, Banner, Folder, RuleSet, STACK, Scope, Stack, Step};
 
-/// Rules that the index excluded and that are explained one by one; beyond them only their number is told. Explaining costs about a
-/// microsecond a rule and copy, and nobody reads a thousand lines.
-const EXCLUDED_SHOWN: usize = 32;
-
-/// Octets of one explanation line, as in the interface.
-const LINE: usize = 1024;
+/// As many texts as the interface can take out of a subject.
+const REMOVALS: usize = 8;
 
 /// The reason when nothing applied.
 const NO_RULE: &str = "no-rule-applied";
@@ -23,50 +22,105 @@ const NO_RULE: &str = "no-rule-applied";
 /// The reason when the author's text already carries a signature.
 const ALREADY_SIGNED: &str = "already-signed";
 
-/// Why a rule did not apply.
-enum Obstacle<'r> {
-    /// It asks the directory about someone whom the directory does not know.
-    Unknown(&'r Test),
-    /// A condition does not hold.
-    Condition(&'r Test),
-    /// All of an exception's conditions hold.
-    Exception(usize, &'r Conditions),
+/// Why something did not apply.
+pub(crate) enum Obstacle<'r> {
+    /// A condition does not hold, or nobody knows whether it does.
+    Condition(&'r Condition),
+    /// An exception holds, or nobody knows whether it does.
+    Exception(usize, &'r Conditions, Truth),
 }
 
 /// Decides for one message.
-pub(crate) fn decide(rules: &[Rule], index: &Index, facts: &Facts, message: &dyn Message) -> Decision {
+pub(crate) fn decide(rules: &RuleSet, facts: &Facts, message: &dyn Message) -> Decision {
     if facts.already_signed {
-        let mut decision = Decision::everyone(facts, Outcome::Skip(ALREADY_SIGNED.to_owned()));
-        let reason = "what the author wrote now already carries a signature".to_owned();
-        decision.copies[0].explanation.push(Explanation { rule: "(every rule)".to_owned(), applied: false, reason });
-        return decision;
+        return already_signed(rules, facts);
     }
-    let case = Case::new(facts, message);
-    let candidates = index.candidates(&case);
-    let possible: Vec<usize> = candidates.iter().copied().filter(|rule| shared_obstacle(&rules[*rule], &case).is_none()).collect();
+    let case = Case::new(facts, message, rules.settings.on_behalf);
+    let candidates = Numbers { steps: candidates(rules, &case), banners: rules.banner_index.candidates(&case) };
+    let possible = Numbers { steps: possible_steps(rules, &candidates, &case), banners: possible_banners(rules, &candidates, &case) };
     let mut decider = Decider::new(rules, &case, &possible);
     for (number, recipient) in (0..).zip(&facts.recipients) {
         decider.add(number, recipient);
     }
-    let groups = std::mem::take(&mut decider.groups);
+    let (groups, merged) = limited(decider.groups, rules.settings.copies);
+    let mut remove_from_subject: Vec<String> = Vec::new();
+    for word in groups.iter().flat_map(|group| &group.removes).filter(|word| has_word(case.subject(), word)) {
+        if remove_from_subject.len() < REMOVALS && !remove_from_subject.iter().any(|known| known == word) {
+            remove_from_subject.push((*word).to_owned());
+        }
+    }
     let copies = groups.into_iter().map(|group| {
-        let recipient = &facts.recipients[group.recipients[0] as usize];
-        CopyPlan { explanation: explain(rules, &candidates, &case, recipient), recipients: group.recipients, outcome: group.outcome }
+        let mut explanation = explain(rules, &candidates, &case, &facts.recipients[group.recipients[0] as usize]);
+        if let (true, Some(merged)) = (group.is_fallback, &merged) {
+            explanation.insert(0, merged.clone());
+        }
+        CopyPlan { explanation, recipients: group.recipients, outcome: group.outcome }
     });
-    Decision { copies: copies.collect(), remove_from_subject: Vec::new() }
+    Decision { copies: copies.collect(), remove_from_subject }
 }
 
-/// Recipients with one outcome.
-struct Group {
-    recipients: Vec<u32>,
-    outcome: Outcome,
+fn already_signed(rules: &RuleSet, facts: &Facts) -> Decision {
+    let mut decision = Decision::everyone(facts, Outcome::Skip(ALREADY_SIGNED.to_owned()));
+    let line = |rule: String| {
+        let reason = "what the author wrote now already carries a signature".to_owned();
+        Explanation { rule, applied: false, reason }
+    };
+    let lines = if facts.explain_every_rule {
+        rules.steps.iter().filter_map(Step::title).chain(rules.banners.iter().map(Banner::title)).map(line).collect()
+    } else {
+        vec![line("(every rule)".to_owned())]
+    };
+    decision.copies[0].explanation = lines;
+    decision
+}
+
+/// The steps and banners to look at, ascending.
+pub(crate) struct Numbers {
+    pub(crate) steps: Vec<usize>,
+    pub(crate) banners: Vec<usize>,
+}
+
+/// The steps that can concern the sender. A folder belongs to each of its rules.
+fn candidates(rules: &RuleSet, case: &Case<'_>) -> Vec<usize> {
+    let mut steps = rules.index.candidates(case);
+    let mut folders: Vec<usize> = steps.iter().filter_map(|number| rules.steps[*number].folder()).collect();
+    folders.dedup();
+    if !folders.is_empty() {
+        steps.append(&mut folders);
+        steps.sort_unstable();
+        steps.dedup();
+    }
+    steps
+}
+
+/// The candidates that can apply to a recipient.
+fn possible_steps(rules: &RuleSet, candidates: &Numbers, case: &Case<'_>) -> Vec<usize> {
+    let mut possible = Vec::new();
+    let mut beyond = 0;
+    for &number in candidates.steps.iter() {
+        let step = &rules.steps[number];
+        if number < beyond {
+            continue;
+        }
+        if step.scope().is_none_or(|scope| scope.shared_obstacle(case).is_none()) {
+            possible.push(number);
+        } else if let Step::Enter(folder) = step {
+            beyond = folder.end;
+        }
+    }
+    possible
+}
+
+fn possible_banners(rules: &RuleSet, candidates: &Numbers, case: &Case<'_>) -> Vec<usize> {
+    let banners = candidates.banners.iter().copied();
+    banners.filter(|number| rules.banners[*number].scope.shared_obstacle(case).is_none()).collect()
 }
 
 struct Decider<'a> {
-    rules: &'a [Rule],
+    rules: &'a RuleSet,
     case: &'a Case<'a>,
-    possible: &'a [usize],
-    groups: Vec<Group>,
+    possible: &'a Numbers,
+    groups: Vec<Group<'a>>,
     /// Whether recipients of one class must have one outcome.
     class_decides: bool,
     /// The classes met so far with their group, when the class decides.
@@ -74,9 +128,10 @@ struct Decider<'a> {
 }
 
 impl<'a> Decider<'a> {
-    fn new(rules: &'a [Rule], case: &'a Case<'a>, possible: &'a [usize]) -> Self {
-        let mut tests = possible.iter().flat_map(|number| rules[*number].tests());
-        let class_decides = tests.all(|test| !matches!(test, Test::Recipient(who) if !who.is_class_only()));
+    fn new(rules: &'a RuleSet, case: &'a Case<'a>, possible: &'a Numbers) -> Self {
+        let steps = possible.steps.iter().filter_map(|number| rules.steps[*number].scope());
+        let mut scopes = steps.chain(possible.banners.iter().map(|number| &rules.banners[*number].scope));
+        let class_decides = scopes.all(|scope| !scope.asks_beyond_class);
         Self { rules, case, possible, groups: Vec::new(), class_decides, classes: Vec::new() }
     }
 
@@ -93,122 +148,186 @@ impl<'a> Decider<'a> {
     }
 
     /// The number of the group that the recipient joins.
-    fn file(&mut self, number: u32, recipient: &Recipient) -> usize {
-        let outcome = self.outcome(recipient);
-        if let Some(group) = self.groups.iter().position(|group| group.outcome == outcome) {
-            self.groups[group].recipients.push(number);
-            return group;
+    fn file(&mut self, number: u32, recipient: &'a Recipient) -> usize {
+        let obstacle = |scope: &'a Scope| scope.individual_obstacle(self.case, recipient);
+        let Verdict { outcome, removes } = judge(self.rules, self.possible, &obstacle, None);
+        let known = self.groups.iter().position(|group| group.outcome == outcome);
+        let group = known.unwrap_or(self.groups.len());
+        if known.is_none() {
+            self.groups.push(Group::new(outcome));
         }
-        self.groups.push(Group { recipients: vec![number], outcome });
-        self.groups.len() - 1
-    }
-
-    fn outcome(&self, recipient: &Recipient) -> Outcome {
-        let mut stack: Vec<Choice> = Vec::new();
-        for rule in self.possible.iter().map(|number| &self.rules[*number]) {
-            if individual_obstacle(rule, self.case, recipient).is_some() {
-                continue;
-            }
-            match &rule.action {
-                Action::Skip(reason) => return if stack.is_empty() { Outcome::Skip(reason.clone()) } else { Outcome::Sign(stack) },
-                Action::Sign { ids, placement } => {
-                    for id in ids {
-                        if stack.len() < STACK && stack.iter().all(|chosen| chosen.id != *id) {
-                            stack.push(Choice { id: id.clone(), placement: placement.clone() });
-                        }
-                    }
-                }
-            }
-            if rule.stop {
-                break;
-            }
-        }
-        if stack.is_empty() { Outcome::Skip(NO_RULE.to_owned()) } else { Outcome::Sign(stack) }
+        self.groups[group].recipients.push(number);
+        self.groups[group].removes.extend(removes);
+        group
     }
 }
 
-/// What keeps the rule from applying to anyone.
-fn shared_obstacle<'r>(rule: &'r Rule, case: &Case<'_>) -> Option<Obstacle<'r>> {
-    if !case.known
-        && let Some(test) = rule.tests().find(|test| test.asks_directory())
-    {
-        return Some(Obstacle::Unknown(test));
-    }
-    let failing = rule.conditions.tests.iter().find(|test| !test.is_individual() && !test.holds(case, None));
-    if let Some(test) = failing {
-        return Some(Obstacle::Condition(test));
-    }
-    let exceptions = (1..).zip(&rule.exceptions);
-    let mut shared = exceptions.filter(|(_, exception)| !exception.tests.iter().any(Test::is_individual));
-    shared.find(|(_, exception)| exception.hold(case, None)).map(|(number, exception)| Obstacle::Exception(number, exception))
+/// What happened to a step or banner.
+pub(crate) enum Fate<'r> {
+    Applied,
+    Kept(Obstacle<'r>),
+    /// It is in a folder that does not apply.
+    Outside(&'r Folder),
+    /// That rule or folder ended the search.
+    Ended(&'r str),
+    /// A banner that would have applied, and why it was not added.
+    Left(&'static str),
 }
 
-/// What keeps a rule without shared obstacle from applying to this recipient.
-fn individual_obstacle<'r>(rule: &'r Rule, case: &Case<'_>, recipient: &Recipient) -> Option<Obstacle<'r>> {
-    let recipient = Some(recipient);
-    let failing = rule.conditions.tests.iter().find(|test| test.is_individual() && !test.holds(case, recipient));
-    if let Some(test) = failing {
-        return Some(Obstacle::Condition(test));
-    }
-    let exceptions = (1..).zip(&rule.exceptions);
-    let mut individual = exceptions.filter(|(_, exception)| exception.tests.iter().any(Test::is_individual));
-    individual.find(|(_, exception)| exception.hold(case, recipient)).map(|(number, exception)| Obstacle::Exception(number, exception))
+/// What a recipient gets.
+pub(crate) struct Verdict<'r> {
+    outcome: Outcome,
+    removes: Vec<&'r str>,
 }
 
-impl Conditions {
-    fn hold(&self, case: &Case<'_>, recipient: Option<&Recipient>) -> bool {
-        self.tests.iter().all(|test| test.holds(case, recipient))
-    }
+/// Hears what happened to everything that is looked at.
+pub(crate) type Listener<'l, 'r> = &'l mut dyn FnMut(String, &'r Scope, Fate<'r>);
 
-    fn in_words(&self, case: &Case<'_>, recipient: &Recipient) -> String {
-        let findings = self.tests.iter().map(|test| format!("{}: {}", test.key(), test.found(case, Some(recipient))));
-        findings.collect::<Vec<_>>().join("; ")
-    }
-}
-
-fn explain(rules: &[Rule], candidates: &[usize], case: &Case<'_>, recipient: &Recipient) -> Vec<Explanation> {
-    let mut lines = Vec::with_capacity(candidates.len() + EXCLUDED_SHOWN + 1);
-    let mut stopped_by: Option<&Rule> = None;
-    let excluded = rules.len() - candidates.len();
-    let every = excluded <= EXCLUDED_SHOWN;
-    let numbers: Vec<usize> = if every { (0..rules.len()).collect() } else { candidates.to_vec() };
-    for rule in numbers.into_iter().map(|number| &rules[number]) {
-        let obstacle = || shared_obstacle(rule, case).or_else(|| individual_obstacle(rule, case, recipient));
-        let (applied, reason) = if let Some(by) = stopped_by {
-            (false, format!("not asked: {:?} ended the search", by.name))
-        } else if let Some(obstacle) = obstacle() {
-            (false, obstacle.in_words(case, recipient))
-        } else {
-            if rule.stop || matches!(rule.action, Action::Skip(_)) {
-                stopped_by = Some(rule);
+/// Searches the steps and adds banners. `obstacle` says what keeps a scope from applying. With a listener everything is looked at, also
+/// what comes after the end.
+pub(crate) fn judge<'r>(
+    rules: &'r RuleSet,
+    numbers: &Numbers,
+    obstacle: &dyn Fn(&'r Scope) -> Option<Obstacle<'r>>,
+    mut listener: Option<Listener<'_, 'r>>,
+) -> Verdict<'r> {
+    let mut pile = Pile::default();
+    let mut ended: Option<&str> = None;
+    let mut outside: Option<&Folder> = None;
+    for &number in &numbers.steps {
+        outside = outside.filter(|folder| number < folder.end);
+        let step = &rules.steps[number];
+        let Some(scope) = step.scope() else {
+            if let (Step::Leave(name, _), None, None) = (step, ended, outside) {
+                ended = Some(name);
             }
-            let found = rule.conditions.in_words(case, recipient);
-            (true, if found.is_empty() { "has no conditions".to_owned() } else { found })
+            continue;
         };
-        lines.push(Explanation { rule: cut(rule.name.clone()), applied, reason: cut(reason) });
+        let fate = match (ended, outside) {
+            (Some(_), _) if listener.is_none() => break,
+            (Some(by), _) => Fate::Ended(by),
+            (None, Some(folder)) => Fate::Outside(folder),
+            (None, None) => obstacle(scope).map_or(Fate::Applied, Fate::Kept),
+        };
+        match (&fate, step) {
+            (Fate::Kept(_), Step::Enter(folder)) => outside = Some(folder),
+            (Fate::Applied, Step::Try(rule)) => {
+                match &rule.action {
+                    Action::Skip(reason) => pile.skipped = Some(reason),
+                    Action::Sign(stack) => _ = pile.add(stack),
+                }
+                pile.removes.extend(rule.removes.iter().map(String::as_str));
+                ended = rule.ends().then_some(scope.name.as_str());
+            }
+            _ => (),
+        }
+        if let (Some(listener), Some(title)) = (&mut listener, step.title()) {
+            listener(title, scope, fate);
+        }
     }
-    if !every {
-        let reason = "none of their sender addresses, groups or domains is the sender's".to_owned();
-        lines.push(Explanation { rule: format!("({excluded} more rules)"), applied: false, reason });
+    let mut room = rules.settings.banners;
+    for banner in numbers.banners.iter().map(|number| &rules.banners[*number]) {
+        let fate = obstacle(&banner.scope).map_or_else(|| pile.put(banner, &mut room), Fate::Kept);
+        if let Some(listener) = &mut listener {
+            listener(banner.title(), &banner.scope, fate);
+        }
     }
-    lines
+    pile.verdict()
 }
 
-impl Obstacle<'_> {
-    fn in_words(&self, case: &Case<'_>, recipient: &Recipient) -> String {
-        match self {
-            Self::Unknown(test) => format!("{}: the directory does not know {:?}", test.key(), case.sender),
-            Self::Condition(test) => {
-                format!("{}: wanted {}, found {}", test.key(), test.wanted(), test.found(case, Some(recipient)))
+/// What has been chosen so far.
+#[derive(Default)]
+struct Pile<'r> {
+    stack: Vec<Choice>,
+    skipped: Option<&'r str>,
+    removes: Vec<&'r str>,
+}
+
+impl<'r> Pile<'r> {
+    /// Adds what is not there yet and fits; whether that was anything.
+    fn add(&mut self, Stack { ids, placement }: &Stack) -> bool {
+        let before = self.stack.len();
+        for id in ids {
+            if self.stack.len() < STACK && self.stack.iter().all(|chosen| chosen.id != *id) {
+                self.stack.push(Choice { id: id.clone(), placement: placement.clone() });
             }
-            Self::Exception(number, exception) => format!("exception {number} holds: {}", exception.in_words(case, recipient)),
+        }
+        self.stack.len() > before
+    }
+
+    /// Adds a banner that applies, unless something speaks against it.
+    fn put(&mut self, banner: &'r Banner, room: &mut usize) -> Fate<'r> {
+        if self.skipped.is_some() {
+            return Fate::Left("a rule wants nothing added");
+        }
+        if banner.only_with_signature && self.stack.is_empty() {
+            return Fate::Left("there is no signature to be below");
+        }
+        if *room == 0 {
+            return Fate::Left("the message has as many banners as the settings allow");
+        }
+        if !self.add(&banner.stack) {
+            return Fate::Left("its signatures are there already, or the message has as many as it can carry");
+        }
+        *room -= 1;
+        self.removes.extend(banner.removes.iter().map(String::as_str));
+        Fate::Applied
+    }
+
+    fn verdict(self) -> Verdict<'r> {
+        let outcome = match (self.stack.is_empty(), self.skipped) {
+            (false, _) => Outcome::Sign(self.stack),
+            (true, Some(reason)) => Outcome::Skip(reason.to_owned()),
+            (true, None) => Outcome::Skip(NO_RULE.to_owned()),
+        };
+        Verdict { outcome, removes: self.removes }
+    }
+}
+
+impl Step {
+    /// The step that explains it, as a title.
+    fn title(&self) -> Option<String> {
+        match self {
+            Self::Enter(folder) => Some(format!("folder: {}", folder.scope.name)),
+            Self::Try(rule) => Some(rule.scope.name.clone()),
+            Self::Leave(..) => None,
+        }
+    }
+
+    /// The step of the folder that it is in.
+    fn folder(&self) -> Option<usize> {
+        match self {
+            Self::Enter(_) => None,
+            Self::Try(rule) => rule.folder,
+            Self::Leave(_, folder) => Some(*folder),
         }
     }
 }
 
-fn cut(mut line: String) -> String {
-    if line.len() > LINE {
-        line.truncate(line.floor_char_boundary(LINE));
+impl Banner {
+    fn title(&self) -> String {
+        format!("banner: {}", self.scope.name)
     }
-    line
+}
+
+impl Scope {
+    /// What keeps it from applying to anyone.
+    pub(crate) fn shared_obstacle(&self, case: &Case<'_>) -> Option<Obstacle<'_>> {
+        self.obstacle(case, None)
+    }
+
+    /// What keeps a scope without shared obstacle from applying to this recipient.
+    pub(crate) fn individual_obstacle(&self, case: &Case<'_>, recipient: &Recipient) -> Option<Obstacle<'_>> {
+        self.obstacle(case, Some(recipient))
+    }
+
+    fn obstacle(&self, case: &Case<'_>, recipient: Option<&Recipient>) -> Option<Obstacle<'_>> {
+        let conditions = if recipient.is_some() { &self.conditions.individual } else { &self.conditions.shared };
+        if let Some(failing) = conditions.iter().find(|condition| condition.holds(case, recipient) != Truth::Yes) {
+            return Some(Obstacle::Condition(failing));
+        }
+        let exceptions = (1..).zip(&self.exceptions).filter(|(_, exception)| exception.individual.is_empty() == recipient.is_none());
+        let mut truths = exceptions.map(|(number, exception)| (number, exception, exception.hold(case, recipient)));
+        truths.find(|(_, _, truth)| *truth != Truth::No).map(|(number, exception, truth)| Obstacle::Exception(number, exception, truth))
+    }
 }

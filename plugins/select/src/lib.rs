@@ -56,47 +56,54 @@
 //!
 //! This crate does not know what a signature looks like.
 
+mod analysis;
+mod case;
 mod condition;
+mod copies;
 mod decide;
+mod explain;
 mod index;
+mod read;
+mod rollout;
 mod rule;
+mod schedule;
+mod zone;
 
 use signet_plugin_sdk::select::{Decision, Summary};
 use signet_plugin_sdk::settings::refused;
 use signet_plugin_sdk::{Description, Diagnostic, Facts, File, Message, PluginError, Selector};
 
-use crate::index::Index;
-use crate::rule::{Action, Rule};
+use crate::condition::Test;
+use crate::rule::RuleSet;
 
 /// The attribute that everyone in a directory has: with it, even rules that use no attribute can tell a known sender.
 const NAME_ATTRIBUTE: &str = "displayName";
 
 /// The rules, ready to be asked.
 #[derive(Debug)]
-pub struct Rules {
-    rules: Vec<Rule>,
-    index: Index,
-}
+pub struct Rules(RuleSet);
 
 impl Selector for Rules {
     fn configure(files: &[File]) -> Result<(Self, Summary), Vec<Diagnostic>> {
         let mut findings = Vec::new();
-        let rules = rule::read(files, &mut findings);
+        let rules = read::read(files, &mut findings);
         if refused(&findings) {
             return Err(findings);
         }
-        let mut signatures: Vec<String> = rules.iter().flat_map(|rule| rule.signatures()).cloned().collect();
+        analysis::report(&rules, &mut findings);
+        let banners = rules.banners.iter().flat_map(|banner| &banner.stack.ids);
+        let mut signatures: Vec<String> = rules.rules().flat_map(rule::Rule::signatures).chain(banners).cloned().collect();
         signatures.sort();
         signatures.dedup();
-        let summary = Summary { rules: u32::try_from(rules.len()).unwrap_or(u32::MAX), signatures, warnings: findings };
-        Ok((Self { index: Index::new(&rules), rules }, summary))
+        let count = u32::try_from(rules.rules().count() + rules.banners.len()).unwrap_or(u32::MAX);
+        Ok((Self(rules), Summary { rules: count, signatures, warnings: findings }))
     }
 
     fn describe(&self) -> Description {
         let mut description = Description::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-        let tests = || self.rules.iter().flat_map(Rule::tests);
-        description.headers = tests().filter_map(|test| test.header()).map(str::to_owned).collect();
-        description.attributes = tests().filter_map(|test| test.attribute()).map(str::to_owned).collect();
+        let tests: Vec<&Test> = self.0.scopes().flat_map(rule::Scope::tests).collect();
+        description.headers = tests.iter().flat_map(|test| test.headers()).map(str::to_owned).collect();
+        description.attributes = tests.iter().filter_map(|test| test.attribute()).map(str::to_owned).collect();
         description.attributes.push(NAME_ATTRIBUTE.to_owned());
         for names in [&mut description.headers, &mut description.attributes] {
             names.sort();
@@ -106,17 +113,7 @@ impl Selector for Rules {
     }
 
     fn select(&self, facts: &Facts, message: &dyn Message) -> Result<Decision, PluginError> {
-        Ok(decide::decide(&self.rules, &self.index, facts, message))
-    }
-}
-
-impl Rule {
-    /// The ids it can choose.
-    fn signatures(&self) -> &[String] {
-        match &self.action {
-            Action::Sign { ids, .. } => ids,
-            Action::Skip(_) => &[],
-        }
+        Ok(decide::decide(&self.0, facts, message))
     }
 }
 

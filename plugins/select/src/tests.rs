@@ -1,9 +1,17 @@
 //! Rules as a customer writes them, decisions as the host gets them.
 
-use signet_plugin_sdk::select::{Choice, CopyPlan, Outcome, Placement, sign, skip};
+use signet_plugin_sdk::select::{Choice, CopyPlan, Explanation, Outcome, Placement, sign, skip};
 use signet_plugin_sdk::{Address, Authentication, Format, Header, Kind, Moment, Person, Recipient, RecipientClass, Severity, TestMessage};
 
 use super::*;
+
+mod analysis;
+mod banners;
+mod conditions;
+mod copies;
+mod folders;
+mod people;
+mod schedule;
 
 fn address(text: &str) -> Address {
     let (local, domain) = text.rsplit_once('@').unwrap();
@@ -56,8 +64,22 @@ fn rules(content: &str) -> Rules {
     Rules::configure(&files).unwrap_or_else(|findings| panic!("{findings:?}")).0
 }
 
+fn decision(content: &str, facts: &Facts) -> Decision {
+    rules(content).select(facts, &TestMessage::new("Dear Bea,\nthe OFFER is attached.")).unwrap()
+}
+
+/// Every line of the first copy's explanation.
+fn explained(content: &str, facts: &Facts) -> Vec<String> {
+    lines(&decide(content, facts)[0])
+}
+
+fn lines(copy: &CopyPlan) -> Vec<String> {
+    let line = |line: &Explanation| format!("{} {}: {}", if line.applied { '+' } else { '-' }, line.rule, line.reason);
+    copy.explanation.iter().map(line).collect()
+}
+
 fn decide(content: &str, facts: &Facts) -> Vec<CopyPlan> {
-    rules(content).select(facts, &TestMessage::new("Dear Bea,\nthe OFFER is attached.")).unwrap().copies
+    decision(content, facts).copies
 }
 
 fn outcomes(content: &str, facts: &Facts) -> Vec<(Vec<u32>, Outcome)> {
@@ -289,12 +311,6 @@ name = "rest"
 signature = "short"
 "#;
     let copies = decide(rules, &to(&["you@customer.example", "bea@northwind.example"]));
-    let lines = |copy: &CopyPlan| {
-        copy.explanation
-            .iter()
-            .map(|line| format!("{} {}: {}", if line.applied { '+' } else { '-' }, line.rule, line.reason))
-            .collect::<Vec<_>>()
-    };
     let shared = [
         r#"- board: sender.groups: wanted one of "board", "owners", found "all", "sales""#,
         r#"- replies: message.kind: wanted one of "reply", "forward", found "new""#,
@@ -370,8 +386,8 @@ fn mistakes_are_named_with_line_key_and_example() {
             "error rules.toml:4 rule[1].message.kind: \"nwe\" is none of new, reply, forward; for example `kind = [\"reply\", \"forward\"]`",
         ),
         (
-            "[[rule]]\nname='a'\nsignature='x'\nsender.addresses='*@x.example'\n",
-            "error rules.toml:4 rule[1].sender.addresses: \"*@x.example\" is not one address; for all of a domain use `domains`; for example `addresses = [\"ada@northwind.example\"]`",
+            "[[rule]]\nname='a'\nsignature='x'\nsender.addresses='x.example'\n",
+            "error rules.toml:4 rule[1].sender.addresses: \"x.example\" is not an address; for all of a domain use `domains`; for example `addresses = [\"ada@northwind.example\", \"info-*@northwind.example\"]`",
         ),
         (
             "[[rule]]\nname='a'\nsignature='x'\nsender.domains='münchen.example'\n",

@@ -1,0 +1,109 @@
+//! Rules below one that catches all of their mail.
+
+use std::collections::HashMap;
+
+use signet_plugin_sdk::Diagnostic;
+
+use super::{Claim, is_dead, named, warning};
+use crate::case::Role;
+use crate::condition::{About, Condition, Test};
+use crate::index::Key;
+use crate::rule::{RuleSet, Scope, Step};
+
+/// Pairs of rules that are compared at most: a second's work at a time when nobody waits for mail. Beyond it the rest is not examined.
+const COMPARISONS: usize = 1_000_000;
+
+pub(super) fn report(rules: &RuleSet, dead: &[&Scope], findings: &mut Vec<Diagnostic>) {
+    let mut enders = Enders::default();
+    let mut left = COMPARISONS;
+    for step in &rules.steps {
+        match step {
+            Step::Enter(_) => (),
+            Step::Leave(_, folder) => {
+                if let Some(scope) = rules.steps[*folder].scope().filter(|scope| !is_dead(scope, dead)) {
+                    enders.add(Claim::new(scope, None));
+                }
+            }
+            Step::Try(rule) if is_dead(&rule.scope, dead) => (),
+            Step::Try(rule) => {
+                let claim = Claim::of_rule(rule, &rules.steps);
+                if let Some(earlier) = enders.cover(&claim, &mut left) {
+                    let (name, by) = (&rule.scope.name, named(earlier.scope));
+                    let why = earlier.why(&claim);
+                    let message = format!(
+                        "{name:?} is never reached: {by} {why} and stops; give it `then = \"continue\"`, or this one a smaller `order`"
+                    );
+                    findings.push(warning("rule", &rule.scope, message));
+                } else if rule.ends() {
+                    enders.add(claim);
+                }
+            }
+        }
+    }
+}
+
+impl Claim<'_> {
+    /// Why nothing that `other` applies to gets past this one.
+    fn why(&self, other: &Self) -> &'static str {
+        if self.conditions.is_empty() && self.exceptions.is_empty() {
+            "applies to every message"
+        } else if self.conditions == other.conditions {
+            "has the same conditions"
+        } else {
+            "applies wherever this one would"
+        }
+    }
+}
+
+/// Rules that end the search, by the key that they are filed under in the index, too: one that covers another shares its key.
+#[derive(Default)]
+struct Enders<'r> {
+    claims: Vec<Claim<'r>>,
+    by_key: HashMap<(u8, &'r str, &'r str), Vec<usize>>,
+    others: Vec<usize>,
+}
+
+impl<'r> Enders<'r> {
+    fn add(&mut self, claim: Claim<'r>) {
+        let number = self.claims.len();
+        let keys: Option<Key<'r>> = about_sender(&claim).filter_map(Key::of).min_by_key(Key::rank);
+        match keys.map(Key::parts) {
+            None => self.others.push(number),
+            Some((rank, name, values)) => {
+                for value in values {
+                    self.by_key.entry((rank, name, value)).or_default().push(number);
+                }
+            }
+        }
+        self.claims.push(claim);
+    }
+
+    /// The first that covers `claim`.
+    fn cover(&self, claim: &Claim<'r>, left: &mut usize) -> Option<&Claim<'r>> {
+        let mut numbers = self.others.clone();
+        for about in about_sender(claim) {
+            // Whoever covers this claim has all of its values; the first is enough to find it.
+            if let Some((rank, name, values)) = Key::of(about).map(Key::parts) {
+                numbers.extend(values.first().and_then(|value| self.by_key.get(&(rank, name, *value))).into_iter().flatten());
+            }
+            if let About::Addresses(patterns) = about
+                && let Some(first) = patterns.first()
+            {
+                let key = (Key::Domains(Vec::new()).rank(), "", first.domain());
+                numbers.extend(self.by_key.get(&key).into_iter().flatten());
+            }
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.truncate(*left);
+        *left -= numbers.len();
+        numbers.into_iter().map(|number| &self.claims[number]).find(|earlier| earlier.covers(claim))
+    }
+}
+
+fn about_sender<'r>(claim: &Claim<'r>) -> impl Iterator<Item = &'r About> {
+    claim.conditions.iter().filter_map(|condition| match condition {
+        Condition::Test(Test::Person(Role::Sender, about)) => Some(about),
+        _ => None,
+    })
+}
