@@ -12,6 +12,7 @@ mod kill;
 mod next_hop;
 mod operation;
 mod process;
+mod rules;
 mod secure;
 mod signature;
 mod signatures;
