@@ -8,6 +8,7 @@ mod mail;
 mod measure;
 mod plugins;
 mod report;
+mod scale;
 mod scenario;
 mod server;
 mod sink;
@@ -47,12 +48,13 @@ struct Arguments {
     rounds: Rounds,
     only: Option<String>,
     quick: bool,
+    scale: bool,
 }
 
 fn arguments() -> Result<Arguments> {
     let sibling = std::env::current_exe()?.with_file_name("signet");
     let rounds = Rounds { number: 5, length: Duration::from_secs(5) };
-    let mut parsed = Arguments { server: sibling, rounds, only: None, quick: false };
+    let mut parsed = Arguments { server: sibling, rounds, only: None, quick: false, scale: false };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
@@ -61,11 +63,14 @@ fn arguments() -> Result<Arguments> {
             "--rounds" => parsed.rounds.number = value()?.parse()?,
             "--seconds" => parsed.rounds.length = Duration::from_secs_f64(value()?.parse()?),
             "--only" => parsed.only = Some(value()?),
+            "--scale" => parsed.scale = true,
             "--quick" => {
                 parsed.quick = true;
                 parsed.rounds = Rounds { number: 3, length: Duration::from_secs(2) };
             }
-            other => bail!("{other} is no option; there are --server FILE, --rounds NUMBER, --seconds NUMBER, --only TEXT, --quick"),
+            other => {
+                bail!("{other} is no option; there are --server FILE, --rounds NUMBER, --seconds NUMBER, --only TEXT, --quick, --scale")
+            }
         }
     }
     Ok(parsed)
@@ -73,6 +78,9 @@ fn arguments() -> Result<Arguments> {
 
 fn main() -> Result<()> {
     let arguments = arguments()?;
+    if arguments.scale {
+        return scale::run(&mut io::stdout());
+    }
     // The generator must never be what is waited for.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(run(&arguments));

@@ -70,7 +70,7 @@ pub(crate) fn measure(calls: usize) -> Result<Plugins> {
     Ok(Plugins { select, render, both })
 }
 
-fn facts() -> Facts {
+pub(crate) fn facts() -> Facts {
     let attribute = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     Facts {
         tenant: "3f1c9a52-7d0e-4b86-9c41-5e2a8d6b7f10".to_owned(),
@@ -111,7 +111,7 @@ fn facts() -> Facts {
 }
 
 /// The demo's rules do not look into the message.
-struct Nothing;
+pub(crate) struct Nothing;
 
 impl MessageView for Nothing {
     fn part_count(&self) -> u32 {
