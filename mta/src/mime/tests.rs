@@ -6,6 +6,7 @@ use super::*;
 use crate::signature::{Asset, Placed, Placement};
 
 mod clients;
+mod fragments;
 mod invariants;
 mod passed;
 mod structures;
