@@ -14,45 +14,156 @@
 //!
 //! # Order
 //!
-//! Rules are tried by `order` (smaller first, 0 when absent), then by file name, then from top to bottom. The first that applies ends
-//! the search, unless it says `then = "continue"`: then its signatures are kept and the next rules may add theirs below. A rule with
-//! `skip = "reason"` in place of `signature` ends the search without adding any. A rule without conditions applies to everyone.
+//! Rules and folders are tried by `order` (smaller first, 0 when absent), then by file name, then from top to bottom. The first rule
+//! that applies ends the search, unless it says `then = "continue"`: then its signatures are kept and the next rules may add theirs
+//! below. A rule with `skip = "reason"` in place of `signature` ends the search without adding any; what is there already stays. A rule
+//! without conditions applies to everyone.
 //!
 //! # Keys of a rule
 //!
 //! | key | meaning |
 //! |---|---|
-//! | `name` | unique; shown in explanations |
+//! | `name` | unique among rules, folders and banners; shown in explanations |
 //! | `signature` / `skip` | what to add, or why to add nothing |
 //! | `placement` | `"newest-reply"` (default) or `"end"` |
 //! | `then` | `"stop"` (default) or `"continue"` |
 //! | `order`, `enabled` | 0 and `true` when absent |
-//! | `sender.addresses`, `sender.domains`, `sender.groups` | one of them is the sender's; a domain `"*.example.com"` means its subdomains |
-//! | `sender.attributes` | all of a list such as `{ name = "department", equals = "Sales" }`; also `contains`, `present = true`, `absent = true` |
+//! | `rollout` | `20` or `"20 %"`: for a share of the senders, always the same ones; a larger share contains a smaller one |
+//! | `remove-trigger` | `true`: where the rule applied to any recipient, the word of `message.trigger` leaves the subject of every copy |
+//! | `when` | a table of conditions, see below |
+//! | `except` | a list of tables of conditions: the rule does not apply where one of them holds |
+//! | any condition | all of them must hold |
+//!
+//! # Conditions
+//!
+//! Those who send. Groups are those of the directory with everything nested in them: the host resolves membership, rules need not.
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `sender.addresses` | one of them is the sender's; `*` stands for any characters, as in `"info-*@example.com"` |
+//! | `sender.domains`, `sender.groups` | one of them is the sender's; a domain `"*.example.com"` means its subdomains |
+//! | `sender.attributes` | all of a list such as `{ name = "department", equals = "Sales" }`; also `one-of = [...]`, `contains`, `starts-with`, `ends-with`, `present = true`, `absent = true` |
 //! | `sender.known` | whether the directory knows the sender |
-//! | `recipient.class`, `.domains`, `.addresses`, `.groups` | about each recipient alone: those for whom it holds get this rule's signature |
-//! | `recipients.all`, `.any`, `.none` | about all of them together, for example `recipients.any.class = "external"` |
+//! | `sender.on-behalf` | whether somebody else sent it in the author's name (Send On Behalf); Send As leaves no trace |
+//! | `delegate.addresses`, `.domains`, `.groups`, `.attributes`, `.known` | the same about who sent it on behalf; none holds without a delegate |
+//!
+//! Those who receive.
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `recipient.class`, `.domains`, `.addresses`, `.groups` | about each recipient alone: those for whom all of them hold get this rule's signature; classes are `"internal"`, `"external"`, `"partner"` |
+//! | `recipients.all`, `.any`, `.none` | the same keys about all of them together, for example `recipients.any.class = "external"` |
+//! | `recipients.count.at-least`, `.at-most` | how many there are |
+//!
+//! The keys of one such table are looked at together, none before the others. For "inside the company, and this one partner" say
+//! `when.any = [{ recipient.class = "internal" }, { recipient.domains = "partner.example" }]`.
+//!
+//! The message.
+//!
+//! | key | meaning |
+//! |---|---|
 //! | `message.kind` | `"new"`, `"reply"`, `"forward"` |
+//! | `message.first-in-thread` | whether it is new and no header field names an earlier message; no phrase in a text is looked for |
 //! | `message.format` | `"plain"`, `"html"`, `"alternative"` |
 //! | `message.subject-contains`, `message.text-contains` | one of them is in the subject, in the text the author wrote now |
+//! | `message.subject-words`, `message.text-words` | the same, as a whole word |
+//! | `message.trigger` | one of these words is in the subject, as a whole word |
+//! | `message.size.at-least`, `.at-most` | with a unit: `"2 MB"`, `"500 KB"`, `"1 MiB"` (KB, MB, GB are powers of 1000; KiB, MiB, GiB of 1024) |
+//! | `message.attachments`, `message.authenticated` | `true` or `false` |
+//! | `message.sensitivity-labels` | one of these labels, by id or name, is on it (header field `msip_labels` of Microsoft 365) |
+//! | `message.sensitivity` | `"normal"`, `"personal"`, `"private"`, `"company-confidential"` (header field `Sensitivity`) |
+//! | `message.importance` | `"high"`, `"normal"`, `"low"` (`Importance`, else `X-Priority`, else `X-MSMail-Priority`) |
+//! | `message.languages` | one of its languages (`Content-Language`) is one of these or more exact: `"de"` includes `de-AT` |
 //! | `message.headers` | as `sender.attributes`, about header fields |
-//! | `message.authenticated`, `message.attachments` | `true` or `false` |
-//! | `from`, `until` | a date, local or with offset; a date alone counts whole |
-//! | `except` | a list of tables with the conditions above: the rule does not apply where one of them holds |
 //!
-//! Texts are compared without regard to letter case, group ids exactly.
+//! The time.
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `from`, `until` | a date, with or without time and offset; a date alone counts whole, the day of `until` included |
+//! | `weekdays` | `"mon"` to `"sun"` or ranges such as `"mon-fri"` |
+//! | `hours` | `"08:00-18:00"`, or a list; `"22:00-06:00"` is a night, which belongs to the weekday it begins on |
+//! | `zone` | whose local time the four keys beside it mean: a name such as `"Europe/Berlin"`, or `"sender"` for the directory attribute `timeZone` (IANA or Windows name); the tenant's when absent or unknown |
+//!
+//! Texts are compared without regard to letter case, group ids exactly. Local times follow summer time.
+//!
+//! # And, or, not
+//!
+//! `when` and each table of `except` may have three more keys, up to eight levels deep: `all` and `any` are lists of tables of
+//! conditions of which all, or one, must hold; `not` is a table whose conditions must not all hold.
+//!
+//! ```toml
+//! [rule.when]
+//! any = [
+//!     { sender.groups = ["sales"] },
+//!     { all = [{ sender.groups = ["support"] }, { not = { message.kind = "reply" } }] },
+//! ]
+//! ```
+//!
+//! What cannot be known is neither true nor false: somebody whom the directory does not know is neither in a group nor outside of it,
+//! so that a rule does not apply where its conditions, or the absence of its exceptions, would depend on it.
+//!
+//! # Folders
+//!
+//! ```toml
+//! [[folder]]
+//! name = "Sales department"
+//! sender.groups = ["sales"]
+//!
+//! [[folder.rule]]
+//! name = "Sales, new mail"
+//! signature = "sales-full"
+//! message.kind = "new"
+//! ```
+//!
+//! A folder has `name`, `order`, `enabled`, `rollout`, `when`, `except` and conditions as a rule has. They are tested before its rules,
+//! which are left out where the folder does not apply. The `order` of its rules counts inside it. With `then = "stop"` (default
+//! `"continue"`) the search ends below it wherever the folder applies, whether or not one of its rules did.
+//!
+//! # Banners
+//!
+//! ```toml
+//! [[banner]]
+//! name = "Spring campaign"
+//! signature = "banner-spring"
+//! priority = 10
+//! until = 2027-05-31
+//! recipient.class = "external"
+//! ```
+//!
+//! A banner has a rule's keys but `skip`, `then` and `order`. Banners are added below the signatures, also where a rule said stop, never
+//! where one said skip: by `priority` (larger first, 0 when absent), then by file name and from top to bottom, as many on a message as
+//! the settings allow. With `only-with-signature = false` a banner is added also where no rule added a signature.
+//!
+//! # Settings
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `settings.on-behalf` | whose rules a message follows that was sent on behalf: `"author"` (default), or `"delegate"`: then `sender`, `rollout` and `zone = "sender"` ask the delegate |
+//! | `settings.banners` | banners on one message, 0 to 8; 1 when absent |
+//! | `settings.copies` | copies of one message, 2 to 100; 16 when absent |
+//!
+//! They count for all files; each may be given once.
 //!
 //! # What is decided once and what for each recipient
 //!
-//! Conditions on `recipient` are decided for each recipient. Recipients with the same outcome share a copy of the message; a mixed list
-//! never gets the internal signature outside. A sender whom the directory does not know matches no rule that asks the directory, in
-//! its conditions or in its exceptions: what cannot be known is not assumed. A message that already carries a signature gets none.
+//! Conditions on `recipient` are decided for each recipient. Recipients with the same outcome share a copy of the message, and each is
+//! in exactly one; a mixed list never gets the internal signature outside. Where there are more outcomes than `settings.copies`, the
+//! recipients of the least common ones share one copy without signature, with the reason `copies-limit`. A message that already carries
+//! a signature gets none.
+//!
+//! # Warnings
+//!
+//! Reading the rules also reports what is valid and probably not meant, with file and line: rules that can never apply because their
+//! conditions exclude each other or imply an exception; rules below one that applies wherever they would and stops; campaigns of one
+//! family (ids that are alike before the first `-`, `_` or digit) and the same conditions that overlap, or that leave a gap of at most
+//! seven days; banners of equal priority that apply to the same mail at the same time. Nothing is said where it is not certain.
 //!
 //! # Cost
 //!
-//! Rules are found by the sender's address, groups and domain, so that thousands of personal or departmental rules cost nothing for
-//! everybody else's mail. Explanations name each rule that came into question; of those that did not, the first few by name and
-//! the others by their number.
+//! Rules are found by the sender's address, groups, attributes and domain, so that thousands of personal or departmental rules cost
+//! nothing for everybody else's mail. Explanations name each rule that came into question; of those that did not, the first few by name
+//! and the others by their number, unless a person asks for every rule.
 //!
 //! This crate does not know what a signature looks like.
 

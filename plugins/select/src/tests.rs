@@ -439,6 +439,40 @@ fn several_mistakes_are_reported_at_once() {
 }
 
 #[test]
+fn the_examples_of_the_manual_are_valid() {
+    let mut examples = 0;
+    for block in include_str!("lib.rs").split("//! ```toml\n").skip(1) {
+        let lines = block.lines().take_while(|line| *line != "//! ```").map(|line| line.trim_start_matches("//!").trim_start_matches(' '));
+        let example = lines.collect::<Vec<_>>().join("\n");
+        let rule = if example.starts_with("[rule.when]") { "[[rule]]\nname = 'a'\nsignature = 'x'\n" } else { "" };
+        assert_eq!(findings(&format!("{rule}{example}\n")), [""; 0], "{example}");
+        examples += 1;
+    }
+    assert_eq!(examples, 4);
+}
+
+#[test]
+fn the_manual_names_every_key() {
+    let manual: String = include_str!("lib.rs").lines().filter(|line| line.starts_with("//! |")).collect();
+    // Whoever asks for a key that nobody knows is told all that are known.
+    let tables =
+        ["", "message.", "message.size.", "sender.", "delegate.", "recipient.", "recipients.", "recipients.count.", "except.", "when."];
+    for table in tables {
+        let key = format!("{table}xxxxxxxxxxxx = 1").replace("except.", "except = [{ a = 1 }]\n");
+        let found = findings(&format!("[[rule]]\nname = 'a'\nsignature = 'x'\n{key}\n"));
+        let (_, known) = found.iter().find_map(|finding| finding.split_once("known here: ")).unwrap();
+        for key in known.split(", ").filter(|key| !JOINTS.contains(key)) {
+            let named =
+                ["`", "."].iter().any(|before| manual.contains(&format!("{before}{key}`")) || manual.contains(&format!("{before}{key}.")));
+            assert!(named, "{table}{key} is not in the manual");
+        }
+    }
+}
+
+/// Keys that are explained outside of the tables, or that stand before others.
+const JOINTS: [&str; 4] = ["all", "any", "not", "message"];
+
+#[test]
 fn the_demo_decides_as_it_should() {
     let files = [File { name: "rules.toml".into(), content: include_str!("../../../config/demo/rules.toml").into() }];
     let (rules, summary) = Rules::configure(&files).unwrap();
