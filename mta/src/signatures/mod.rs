@@ -1,7 +1,7 @@
 //! The workbench for rules and templates: `signet signatures check`, `explain`, `preview`, `test` and `diff`.
 //!
 //! Everything is asked of the same plugins, in the same sandbox, as on the mail path, and placed by the same code; only who sends what to whom is
-//! made up, or read from a message file. So what is shown here is what happens to mail. [`folder`] reads what an operator edits, [`question`]
+//! made up, or read from a message file. So what is shown here is what happens to mail. [`Folder`] is what an operator edits, [`Question`]
 //! asks about one message. It sends nothing, and needs no configuration file, key or network.
 //!
 //! # A folder

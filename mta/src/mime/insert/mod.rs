@@ -1,11 +1,13 @@
 //! Puts signatures into a message by splicing: the received octets stay where they are, additions go between them.
 //!
 //! [`place`] decides on offsets, [`compose`] writes the text that goes there, [`part`] carries it into the part's charset and
-//! content-transfer-encoding, [`images`] adds the pictures. A header field that is no longer true stays, under a name that means nothing, below the one
-//! that is written instead. Octets of a body part are replaced in few cases only: the whole body, when it is not
-//! ASCII and its charset cannot hold the text, so that it becomes UTF-8 (UTF-16 always does); and in base64 the group that holds the place, and
-//! those behind it, when its bits do not fit, which is rare ([`super::encoding::base64`]). An ASCII body becomes UTF-8 as a whole only when it holds control characters, or
-//! the text holds a delimiter of the message. [`Edited::splices`] names every change, and [`Edited::rewrites`] tells whether one replaces anything.
+//! content-transfer-encoding, [`fields`] says so in its header section, [`images`] adds the pictures. A header field that is no longer true
+//! stays, under a name that means nothing, below the one that is written instead.
+//!
+//! Octets of a body part are replaced in few cases only: the whole body, when it is not ASCII and its charset cannot hold the text, so that it
+//! becomes UTF-8 (UTF-16 always does), or when it is ASCII with control characters, or the text holds a delimiter of the message; and in base64
+//! the group that holds the place, and those behind it, when its bits do not fit, which is rare ([`super::encoding::base64`]).
+//! [`Edited::splices`] names every change, and [`Edited::rewrites`] tells whether one replaces anything.
 
 use std::fmt;
 use std::ops::Range;
@@ -17,6 +19,7 @@ use super::analysis::{Analysis, Form, Segment};
 use crate::signature::{Fragment, Kind, Placed, Placement};
 
 mod compose;
+mod fields;
 mod images;
 mod part;
 
