@@ -160,7 +160,7 @@ fn seen(header: &[u8], tokens: &[Token]) -> Option<Vec<Seen>> {
     Some(seen)
 }
 
-/// Marks every occurrence of `text`, with the white space that would otherwise be doubled or stand at an end.
+/// Marks every occurrence of `text` that is not part of a longer word, with the white space that would otherwise be doubled or stand at an end.
 fn mark(seen: &[Seen], text: &str, gone: &mut [bool]) {
     let folded = |character: char| character.to_lowercase().next().unwrap_or(character);
     let wanted: Vec<char> = text.chars().map(folded).collect();
@@ -168,7 +168,9 @@ fn mark(seen: &[Seen], text: &str, gone: &mut [bool]) {
     let mut at = 0;
     while !wanted.is_empty() && at + wanted.len() <= seen.len() {
         let found = seen[at..at + wanted.len()].iter().map(|seen| folded(seen.character)).eq(wanted.iter().copied());
-        if !found {
+        let inside_a_word =
+            |index: Option<usize>| index.and_then(|index| seen.get(index)).is_some_and(|seen| seen.character.is_alphanumeric());
+        if !found || inside_a_word(at.checked_sub(1)) || inside_a_word(Some(at + wanted.len())) {
             at += 1;
             continue;
         }
@@ -279,9 +281,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_without_doubt_is_left_alone() {
-        for subject in
-            [" Hello", " =?x-nobody-knows?Q?#promo?=", " =?utf-8?Q?#promo_=C3?= x", " =?utf-8?X?#promo?=", " =?utf-16?B?#promo?="]
-        {
+        for subject in [
+            " Hello",
+            " #promotion",
+            " x#promo",
+            " =?x-nobody-knows?Q?#promo?=",
+            " =?utf-8?Q?#promo_=C3?= x",
+            " =?utf-8?X?#promo?=",
+            " =?utf-16?B?#promo?=",
+        ] {
             assert_eq!(edited(subject, &["#promo"]), None, "{subject}");
         }
         assert_eq!(without(b"Subject: #promo\r\nSubject: b\r\n\r\n", &["#promo".to_owned()]), None);
