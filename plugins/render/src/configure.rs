@@ -1,56 +1,54 @@
 //! Reading the templates, and finding what is wrong with them before a message meets them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use minijinja::{Environment, Error, ErrorKind};
 use signet_plugin_sdk::render::{Asset, Summary};
-use signet_plugin_sdk::settings::{self, Table};
-use signet_plugin_sdk::{Address, Diagnostic, File, Moment, Person, Severity, diagnostic};
+use signet_plugin_sdk::{Address, Diagnostic, File, Moment, Person, Severity, diagnostic, settings::refused};
 
-use crate::context::{Context, RESERVED};
-use crate::{Signature, Templates, environment, markup};
-
-/// The optional file with variables and further signatures.
-const SETTINGS: &str = "signatures.toml";
+use crate::context::{Context, RESERVED, Shared};
+use crate::environment::{Images, Literals};
+use crate::layers::Values;
+use crate::markup::{self, Problem};
+use crate::settings::{self, Budget};
+use crate::{Signature, Templates, card, environment, filters, lints, locale, phone};
 
 /// Everything that is read before the templates are tried.
 struct Reading<'a> {
     files: &'a [File],
     findings: Vec<Diagnostic>,
     signatures: BTreeMap<String, Signature>,
-    variables: Vec<(String, String)>,
     environment: Environment<'static>,
-    computes_links: bool,
+    computes_values: bool,
 }
 
 pub(crate) fn configure(files: &[File], assets: &[Asset]) -> Result<(Templates, Summary), Vec<Diagnostic>> {
-    let assets: BTreeSet<String> = assets.iter().map(|asset| asset.name.clone()).collect();
-    let mut reading = Reading {
-        files,
-        findings: Vec::new(),
-        signatures: BTreeMap::new(),
-        variables: Vec::new(),
-        environment: environment::new(assets.clone()),
-        computes_links: false,
-    };
-    reading.read_files(&assets);
-    reading.read_settings();
-    for signature in reading.signatures.values_mut() {
-        signature.variables.extend(reading.variables.iter().cloned());
-    }
+    let sizes: BTreeMap<&str, usize> =
+        assets.iter().map(|asset| (asset.name.as_str(), usize::try_from(asset.size).unwrap_or(usize::MAX))).collect();
+    let names: BTreeSet<String> = assets.iter().map(|asset| asset.name.clone()).collect();
+    let literals = Literals::default();
+    let environment = environment::new(names.clone(), Arc::clone(&literals));
+    let mut reading = Reading { files, findings: Vec::new(), signatures: BTreeMap::new(), environment, computes_values: false };
+    reading.read_files(&names);
+    literals.get_or_init(|| files.iter().flat_map(|file| lints::literals(&file.content)).collect());
+    let settings = settings::read(files, &mut reading.signatures, &mut reading.findings);
+    filters::add(&mut reading.environment, settings.domains);
     if reading.signatures.is_empty() {
         reading.error("", 0, "", "there is no signature: add a template, for example `full.html`");
     }
-    if !settings::refused(&reading.findings) {
-        reading.try_all();
+    let shared = Arc::new(Shared { layers: settings.layers, assets: names });
+    if !refused(&reading.findings) {
+        reading.try_all(&shared, settings.budget, &sizes);
     }
-    if settings::refused(&reading.findings) {
+    if refused(&reading.findings) {
         return Err(reading.findings);
     }
+    reading.warm_up(&shared);
     let attributes = reading.attributes();
-    let Reading { findings, signatures, environment, computes_links, .. } = reading;
+    let Reading { findings, signatures, environment, computes_values, .. } = reading;
     let summary = Summary { signatures: signatures.keys().cloned().collect(), warnings: findings };
-    Ok((Templates { environment, signatures, attributes, computes_links }, summary))
+    Ok((Templates { environment, signatures, shared, attributes, computes_values }, summary))
 }
 
 impl Reading<'_> {
@@ -61,8 +59,8 @@ impl Reading<'_> {
     fn read_files(&mut self, assets: &BTreeSet<String>) {
         for file in self.files {
             let Some((stem, kind)) = file.name.rsplit_once('.').filter(|(_, kind)| ["html", "txt"].contains(kind)) else {
-                if file.name != SETTINGS {
-                    let message = format!("is not read: templates end in `.html` or `.txt`, and settings are in `{SETTINGS}`");
+                if file.name != settings::FILE {
+                    let message = format!("is not read: templates end in `.html` or `.txt`, and settings are in `{}`", settings::FILE);
                     self.findings.push(diagnostic(Severity::Warning, &file.name, 0, "", message));
                 }
                 continue;
@@ -78,13 +76,12 @@ impl Reading<'_> {
         let mut source = file.content.clone();
         if html {
             let prepared = markup::prepare(&file.content);
-            for problem in prepared.problems {
-                self.error(&file.name, line(&file.content, problem.offset), &problem.key, problem.message);
-            }
-            self.computes_links |= prepared.computes_links;
+            self.report(Severity::Error, file, prepared.problems);
+            self.report(Severity::Warning, file, lints::find(&file.content));
+            self.computes_values |= prepared.computes_values;
             source = prepared.source;
         }
-        for (offset, image) in named_images(&file.content).filter(|(_, image)| !assets.contains(*image)) {
+        for (offset, image) in named_images(&file.content).filter(|(_, image)| !assets.contains(*image) && !image.starts_with("https://")) {
             let known = assets.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             let message = format!("there is no image {image:?}; the assets are: {known}");
             self.error(&file.name, line(&file.content, offset), "image", message);
@@ -94,56 +91,84 @@ impl Reading<'_> {
         }
     }
 
+    fn report(&mut self, severity: Severity, file: &File, problems: Vec<Problem>) {
+        for Problem { offset, key, message } in problems {
+            self.findings.push(diagnostic(severity.clone(), &file.name, line(&file.content, offset), &key, message));
+        }
+    }
+
     /// `full.de` is the signature `full` in German.
     fn file_signature(&mut self, file: &File, stem: &str, html: bool) {
-        let (id, locale) = stem.split_once('.').unwrap_or((stem, ""));
-        let of_tag = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
-        if !is_id(id) || !locale.bytes().all(of_tag) {
+        let (id, tag) = stem.split_once('.').unwrap_or((stem, ""));
+        if !settings::is_id(id) || !(tag.is_empty() || locale::is_tag(tag)) {
             let message = "is not named ID.html or ID.LOCALE.html, ID being letters, digits, `-` and `_`; for example `full.de.html`";
             return self.error(&file.name, 0, "", message);
         }
         let signature = self.signatures.entry(id.to_owned()).or_default();
         let forms = if html { &mut signature.html } else { &mut signature.text };
-        forms.insert(locale.to_ascii_lowercase(), file.name.clone());
-    }
-
-    fn read_settings(&mut self) {
-        let Some(file) = self.files.iter().find(|file| file.name == SETTINGS) else { return };
-        let mut findings = Vec::new();
-        let (files, signatures) = (self.files, &mut self.signatures);
-        let variables = settings::read(file, &mut findings, |root| {
-            if let Some(named) = root.table("signature", "[signature.full]") {
-                for (id, table) in named.entries("[signature.full]") {
-                    read_signature(id, &table, files, signatures);
-                }
-            }
-            read_variables(root)
-        });
-        self.variables = variables.unwrap_or_default();
-        self.findings.append(&mut findings);
+        forms.insert(tag.to_ascii_lowercase(), file.name.clone());
     }
 
     /// Renders everything for a person without attributes and for one with all of them. It finds what only running finds, and leaves
     /// the engine's caches warm for the snapshot.
-    fn try_all(&mut self) {
+    fn try_all(&mut self, shared: &Arc<Shared>, budget: Budget, sizes: &BTreeMap<&str, usize>) {
         let files = self.signatures.values().flat_map(|signature| {
-            let files = signature.html.values().chain(signature.text.values());
-            files.map(|file| (file.clone(), signature.variables.clone()))
+            let files = signature.html.iter().chain(&signature.text);
+            files.map(|(tag, file)| (file.clone(), tag.clone(), Arc::clone(&signature.values)))
         });
-        for (file, variables) in files.collect::<Vec<_>>() {
-            let nobody = Person { address: Address { local: "a".into(), domain: "a.example".into() }, attributes: vec![], groups: vec![] };
-            let epoch = Moment { unix_milliseconds: 0, offset_minutes: 0, zone: "UTC".into() };
-            let context = || Context::new(&nobody, "", &epoch, &variables);
-            for (context, everything) in [(context(), false), (context().trial(), true)] {
-                let rendered = self.environment.get_template(&file).and_then(|template| template.render(context.into_value()));
-                let Err(error) = rendered else { continue };
-                let severity = if everything && may_be_the_sample(&error) { Severity::Warning } else { Severity::Error };
-                if !(everything && error.detail().is_some_and(|detail| detail.starts_with(environment::NO_IMAGE))) {
-                    self.engine_error(severity, &file, &error);
+        for (file, tag, values) in files.collect::<Vec<_>>() {
+            for everything in [false, true] {
+                match self.try_one(&file, trial(shared, &tag, &values, everything)) {
+                    Ok((html, images)) if everything => {
+                        let weight = images.iter().filter_map(|image| sizes.get(image.as_str())).sum();
+                        self.weigh(&file, budget, html, weight);
+                    }
+                    Ok(_) => (),
+                    Err(error) => {
+                        let severity = if everything && may_be_the_sample(&error) { Severity::Warning } else { Severity::Error };
+                        self.engine_error(severity, &file, &error);
+                        break;
+                    }
                 }
-                break;
             }
         }
+    }
+
+    /// The octets of HTML and the images of one run.
+    fn try_one(&self, file: &str, context: Context) -> Result<(usize, Vec<String>), Error> {
+        let mut captured = self.environment.get_template(file)?.render_captured(context.into_value())?;
+        let images = captured.with_state_mut(|state| state.get_extension_mut::<Images>().map(std::mem::take)).unwrap_or_default();
+        let html = if file.ends_with(".html") { captured.into_output().len() } else { 0 };
+        Ok((html, images.0))
+    }
+
+    fn weigh(&mut self, file: &str, budget: Budget, html: usize, images: usize) {
+        for (key, what, octets, budget) in [("budget.html", "HTML", html, budget.html), ("budget.images", "images", images, budget.images)]
+        {
+            if octets > budget {
+                let message = format!(
+                    "this signature has {octets} octets of {what}, and the budget is {budget}; make it lighter, or write `{key} = \"{} KiB\"` \
+                     in {}",
+                    octets.div_ceil(1 << 10),
+                    settings::FILE
+                );
+                self.findings.push(diagnostic(Severity::Warning, file, 0, key, message));
+            }
+        }
+    }
+
+    /// Loads numbering plans for the snapshot when a template asks for them.
+    fn warm_up(&self, shared: &Shared) {
+        if self.uses_filter("phone") || self.uses_filter("tel") || self.files.iter().any(|file| file.content.contains("vcard(")) {
+            let tenant = &shared.layers.tenant;
+            let region = tenant.iter().find(|(name, _)| name == filters::REGIONS[0]).and_then(|(_, country)| phone::region(country));
+            phone::warm_up(region);
+        }
+    }
+
+    fn uses_filter(&self, name: &str) -> bool {
+        let uses = |code: &str| code.trim_start().starts_with(name);
+        self.files.iter().any(|file| file.content.split('|').skip(1).any(uses))
     }
 
     fn engine_error(&mut self, severity: Severity, file: &str, error: &Error) {
@@ -163,42 +188,32 @@ impl Reading<'_> {
     fn attributes(&self) -> Vec<String> {
         let mut names = BTreeSet::new();
         for (_, template) in self.environment.templates() {
-            names.extend(template.undeclared_variables(false));
+            names.extend(template.undeclared_variables(true));
         }
         if names.contains("person") {
             return Vec::new();
         }
-        let functions: BTreeSet<&str> = self.environment.globals().map(|(name, _)| name).collect();
-        names.retain(|name| !RESERVED.contains(&name.as_str()) && !functions.contains(name.as_str()));
-        names.into_iter().collect()
-    }
-}
-
-fn read_signature(id: &str, table: &Table<'_>, files: &[File], signatures: &mut BTreeMap<String, Signature>) {
-    if !is_id(id) {
-        table.error("", "is not an id: letters, digits, `-` and `_`; for example `[signature.full]`");
-    }
-    let signature = signatures.entry(id.to_owned()).or_default();
-    for (key, example, forms) in
-        [("html", r#"html = "full.html""#, &mut signature.html), ("text", r#"text = "full.txt""#, &mut signature.text)]
-    {
-        let Some(name) = table.text(key, example) else { continue };
-        let ending = if key == "html" { ".html" } else { ".txt" };
-        if !name.ends_with(ending) || !files.iter().any(|file| file.name == name) {
-            table.error(key, format!("there is no template {name:?} that ends in `{ending}`; for example `{example}`"));
+        if names.contains("vcard") {
+            names.extend(card::ATTRIBUTES.map(str::to_owned));
         }
-        forms.insert(String::new(), name.to_owned());
-    }
-    signature.variables = read_variables(table);
-    if signature.html.is_empty() && signature.text.is_empty() {
-        table.error("", r#"has no template; for example `html = "full.html"`"#);
+        if names.contains("vcard") || self.uses_filter("phone") || self.uses_filter("tel") {
+            names.extend(filters::REGIONS.map(str::to_owned));
+        }
+        let functions: BTreeSet<&str> = self.environment.globals().map(|(name, _)| name).collect();
+        let names = names.iter().map(|name| name.strip_prefix("person.").unwrap_or(name));
+        let of_person = |name: &&str| {
+            let root = name.split('.').next().unwrap_or_default();
+            !RESERVED.contains(&root) && !functions.contains(root)
+        };
+        names.filter(of_person).map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
-fn read_variables(table: &Table<'_>) -> Vec<(String, String)> {
-    table
-        .table("variables", r#"variables.companyName = "Northwind Harbour""#)
-        .map_or_else(Vec::new, |variables| variables.strings(r#"companyName = "Northwind Harbour""#))
+/// Nobody, or somebody of whom everything is known.
+fn trial(shared: &Arc<Shared>, tag: &str, values: &Arc<Values>, everything: bool) -> Context {
+    let nobody = Person { address: Address { local: "a".into(), domain: "a.example".into() }, attributes: vec![], groups: vec![] };
+    let epoch = Moment { unix_milliseconds: 0, offset_minutes: 0, zone: "UTC".into() };
+    Context::new(&nobody, tag, &epoch, shared, values).trial(everything)
 }
 
 /// Whether a run with every attribute set may have failed only because the invented values are no numbers or lists.
@@ -216,10 +231,6 @@ fn named_images(template: &str) -> impl Iterator<Item = (usize, &str)> {
         let quote = argument.chars().next().filter(|char| matches!(char, '"' | '\''))?;
         argument[1..].split_once(quote).map(|(name, _)| (at, name))
     })
-}
-
-fn is_id(id: &str) -> bool {
-    (1..=64).contains(&id.len()) && id.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_')
 }
 
 fn line(text: &str, offset: usize) -> u32 {

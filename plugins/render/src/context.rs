@@ -1,19 +1,37 @@
-//! What a template sees: the person, the signature's variables, the time.
+//! What a template sees: the person, the values set for it, the time.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use minijinja::Value;
 use minijinja::value::{Enumerator, Object};
 use signet_plugin_sdk::{Moment, Person};
 
-/// Names that are never taken for attributes of the person.
-pub(crate) const RESERVED: [&str; 5] = ["email", "groups", "locale", "now", "person"];
+use crate::layers::{Layers, Values};
+use crate::locale;
+
+/// Names that are never taken for attributes of the person or for variables.
+pub(crate) const RESERVED: [&str; 8] = ["direction", "email", "end", "groups", "locale", "now", "person", "start"];
 
 /// Names of functions, which an attribute of the same name must not hide.
-const FUNCTIONS: [&str; 5] = ["dict", "image", "joined", "namespace", "range"];
+pub(crate) const FUNCTIONS: [&str; 8] = ["campaign", "dict", "image", "joined", "namespace", "qr", "range", "vcard"];
 
-/// What every attribute is in a trial.
-const SAMPLE: &str = "Sample";
+/// Whether this is a trial at configuration, where functions report what they would put up with in a message. No template can name it.
+pub(crate) const TRIAL: &str = "(trial)";
+
+/// What every attribute is in a trial with all of them.
+pub(crate) const SAMPLE: &str = "Sample";
+
+/// People beside the person whose attributes come with a prefix; others work as well, but a trial does not know of them.
+const RELATED: [&str; 2] = ["assistant", "manager"];
+
+/// What is the same for every message: values, and the names of images.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub(crate) layers: Layers,
+    pub(crate) assets: BTreeSet<String>,
+}
 
 /// The root of the variables.
 #[derive(Debug)]
@@ -23,37 +41,68 @@ pub(crate) struct Context {
     groups: Vec<String>,
     locale: String,
     now: Moment,
-    variables: Vec<(String, String)>,
+    shared: Arc<Shared>,
+    signature: Arc<Values>,
+    trial: bool,
 }
 
 /// A person's attributes by name.
 #[derive(Debug)]
 struct Attributes {
     values: Vec<(String, String)>,
-    /// In a trial every attribute is there.
-    trial: bool,
+    /// In a trial every attribute may be there.
+    sample: bool,
 }
 
 impl Context {
-    pub(crate) fn new(person: &Person, locale: &str, now: &Moment, variables: &[(String, String)]) -> Self {
+    pub(crate) fn new(person: &Person, locale: &str, now: &Moment, shared: &Arc<Shared>, signature: &Arc<Values>) -> Self {
         Self {
-            person: Arc::new(Attributes { values: person.attributes.clone(), trial: false }),
+            person: Arc::new(Attributes { values: person.attributes.clone(), sample: false }),
             email: clean(&format!("{}@{}", person.address.local, person.address.domain)),
-            groups: person.groups.iter().map(|group| clean(group)).collect(),
+            groups: person.groups.clone(),
             locale: locale.to_owned(),
             now: now.clone(),
-            variables: variables.to_vec(),
+            shared: Arc::clone(shared),
+            signature: Arc::clone(signature),
+            trial: false,
         }
     }
 
-    /// A person with every attribute, to try a template with.
-    pub(crate) fn trial(mut self) -> Self {
-        self.person = Arc::new(Attributes { values: Vec::new(), trial: true });
+    /// To try a template with; with every attribute when `everything` is set.
+    pub(crate) fn trial(mut self, everything: bool) -> Self {
+        self.trial = true;
+        if everything {
+            self.person = Arc::new(Attributes { values: Vec::new(), sample: true });
+        }
         self
     }
 
     pub(crate) fn into_value(self) -> Value {
         Value::from_object(self)
+    }
+
+    fn variable(&self, name: &str) -> Option<Value> {
+        self.shared.layers.find(&self.signature, &self.groups, &self.locale, name).map(Value::from)
+    }
+
+    fn attribute_or_variable(&self, name: &str) -> Option<Value> {
+        // In a trial a sample says nothing that the operator's own value does not say better.
+        if self.person.sample {
+            return self.variable(name).or_else(|| self.person.named(name));
+        }
+        self.person.named(name).or_else(|| self.variable(name))
+    }
+
+    /// The name of the person's photo, or its address, when there is such an image: otherwise its place must close up.
+    fn photo(&self) -> Option<Value> {
+        let photo = self.attribute_or_variable("photo")?;
+        let name = photo.as_str()?;
+        let known = self.person.sample || self.shared.assets.contains(name) || is_web_image(name);
+        known.then_some(photo)
+    }
+
+    fn side(&self, at_start: bool) -> Value {
+        Value::from(if locale::is_right_to_left(&self.locale) == at_start { "right" } else { "left" })
     }
 }
 
@@ -63,17 +112,41 @@ impl Object for Context {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        let variable = || self.variables.iter().find(|(name, _)| name == key).map(|(_, value)| Value::from(value));
         match key {
+            "direction" => Some(Value::from(if locale::is_right_to_left(&self.locale) { "rtl" } else { "ltr" })),
             "email" => Some(Value::from(&self.email)),
-            "groups" => Some(self.groups.iter().map(Value::from).collect()),
+            "end" => Some(self.side(false)),
+            "groups" => Some(self.groups.iter().map(|group| Value::from(clean(group))).collect()),
             "locale" => Some(Value::from(&self.locale)),
             "now" => Some(date(&self.now)),
-            _ if FUNCTIONS.contains(&key) => None,
             "person" => Some(Value::from_dyn_object(Arc::clone(&self.person))),
-            _ if self.person.trial => variable().or_else(|| self.person.get_value_by_str(key)),
-            _ => self.person.get_value_by_str(key).or_else(variable),
+            "photo" => self.photo(),
+            "start" => Some(self.side(true)),
+            TRIAL => Some(Value::from(self.trial)),
+            _ if FUNCTIONS.contains(&key) => None,
+            _ => self.attribute_or_variable(key),
         }
+    }
+}
+
+impl Attributes {
+    /// The attribute's value, or the person whose attributes are called `name.ATTRIBUTE`.
+    fn named(&self, name: &str) -> Option<Value> {
+        if self.sample {
+            let related = || Value::from_object(Self { values: Vec::new(), sample: true });
+            return Some(if RELATED.contains(&name) { related() } else { Value::from(SAMPLE) });
+        }
+        let of_related = |(known, value): &(String, String)| {
+            let attribute = known.strip_prefix(name)?.strip_prefix('.')?;
+            (!clean(value).is_empty()).then(|| (attribute.to_owned(), value.clone()))
+        };
+        let related: Vec<_> = self.values.iter().filter_map(of_related).collect();
+        if !related.is_empty() {
+            return Some(Value::from_object(Self { values: related, sample: false }));
+        }
+        let (_, value) = self.values.iter().find(|(known, _)| known == name)?;
+        let value = clean(value);
+        (!value.is_empty()).then(|| Value::from(value))
     }
 }
 
@@ -83,19 +156,26 @@ impl Object for Attributes {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        if self.trial {
-            return Some(Value::from(SAMPLE));
-        }
-        let (_, value) = self.values.iter().find(|(name, _)| name == key)?;
-        let value = clean(value);
-        (!value.is_empty()).then(|| Value::from(value))
+        self.named(key)
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
+        if self.sample {
+            return Enumerator::Values(vec![Value::from("displayName")]);
+        }
         Enumerator::Values(self.values.iter().map(|(name, _)| Value::from(name)).collect())
+    }
+
+    /// `{{ manager }}` is the manager's name.
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.named("displayName").map_or(Ok(()), |name| fmt::Display::fmt(&name, f))
     }
 }
 
+/// Whether an image may be fetched from this address: encrypted, so that nobody on the way learns who reads what.
+pub(crate) fn is_web_image(address: &str) -> bool {
+    address.starts_with("https://") && crate::campaign::host(address).is_some()
+}
 /// One line of printable text. Directories keep several lines in one attribute (streets, above all); control characters could end a line
 /// of a plain text message, and direction overrides could turn the text around them.
 fn clean(value: &str) -> String {

@@ -50,21 +50,34 @@
 //!
 //! This crate does not know which signature is chosen, and never sees the message.
 
+mod campaign;
+mod card;
 mod configure;
 mod context;
+mod dates;
 mod environment;
+mod filters;
+mod layers;
+mod letters;
+mod lints;
+mod locale;
 mod markup;
+mod phone;
 mod plain;
+mod settings;
+mod square;
 mod tag;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use minijinja::{Environment, Error};
 use signet_plugin_sdk::render::{Asset, Fragment, Renderer, Summary};
 use signet_plugin_sdk::{Description, Diagnostic, File, Format, Moment, Person, PluginError};
 
-use crate::context::Context;
+use crate::context::{Context, Shared};
 use crate::environment::Images;
+use crate::layers::Values;
 
 /// Octets of HTML that a fragment may have, as in the interface.
 const HTML_LIMIT: usize = 256 << 10;
@@ -80,18 +93,19 @@ const IMAGE_LIMIT: usize = 16;
 pub struct Templates {
     environment: Environment<'static>,
     signatures: BTreeMap<String, Signature>,
+    shared: Arc<Shared>,
     /// Which attributes the templates name; empty when one of them may ask for any.
     attributes: Vec<String>,
-    /// Whether a template computes the target of a link, so that the result must be looked at.
-    computes_links: bool,
+    /// Whether a template computes an address or a style, so that the result must be looked at.
+    computes_values: bool,
 }
 
-/// One signature: its variables, and its template files by locale; the empty locale is everybody's.
+/// One signature: its own values, and its template files by locale; the empty locale is everybody's.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Signature {
     pub(crate) html: BTreeMap<String, String>,
     pub(crate) text: BTreeMap<String, String>,
-    pub(crate) variables: Vec<(String, String)>,
+    pub(crate) values: Arc<Values>,
 }
 
 impl Renderer for Templates {
@@ -111,7 +125,7 @@ impl Renderer for Templates {
             .signatures
             .get(id)
             .ok_or_else(|| PluginError::InvalidConfig(format!("no template for signature {id:?}; there are {}", known())))?;
-        let context = || Context::new(person, locale, now, &signature.variables);
+        let context = || Context::new(person, locale, now, &self.shared, &signature.values);
         let fragment = self.fragment(signature, locale, &context, format)?;
         within_limits(id, fragment)
     }
@@ -157,7 +171,7 @@ impl Templates {
         let images = captured.with_state_mut(|state| state.get_extension_mut::<Images>().map(std::mem::take)).unwrap_or_default();
         // The engine escapes more than HTML asks for, and links with `/` spelt out look like an attempt to hide something.
         let html = without_blank_lines(&captured.into_output()).replace("&#x2f;", "/");
-        let html = if self.computes_links { markup::without_unsafe_links(html) } else { html };
+        let html = if self.computes_values { markup::without_harm(html) } else { html };
         Ok((html, images.0))
     }
 
@@ -180,17 +194,8 @@ fn without_blank_lines(html: &str) -> String {
 }
 
 /// The file for a BCP 47 tag: the tag's own, else that of its language, else everybody's.
-fn for_locale<'f>(files: &'f BTreeMap<String, String>, locale: &str) -> Option<&'f str> {
-    let mut tag = locale.to_ascii_lowercase();
-    loop {
-        if let Some(file) = files.get(&tag) {
-            return Some(file);
-        }
-        if tag.is_empty() {
-            return None;
-        }
-        tag.truncate(tag.rfind('-').unwrap_or(0));
-    }
+fn for_locale<'f>(files: &'f BTreeMap<String, String>, tag: &str) -> Option<&'f str> {
+    locale::chain(tag).find_map(|tag| files.get(&tag)).map(String::as_str)
 }
 
 fn failed(error: &Error) -> PluginError {

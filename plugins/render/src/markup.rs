@@ -42,8 +42,8 @@ pub(crate) struct Prepared {
     /// With `data-if` turned into conditions; the lines are the author's.
     pub(crate) source: String,
     pub(crate) problems: Vec<Problem>,
-    /// Whether the target of a link is computed from anything but `image`.
-    pub(crate) computes_links: bool,
+    /// Whether an address or a style is computed from anything but the name of an image.
+    pub(crate) computes_values: bool,
 }
 
 /// An element with `data-if` whose end tag has not come yet.
@@ -89,7 +89,11 @@ pub(crate) fn prepare(template: &str) -> Prepared {
                     None => (),
                 }
             }
-            Piece::Code { span } | Piece::Other { span } => prepared.source.push_str(&template[span]),
+            Piece::Code { span } => {
+                prepared.check_code(template, span.clone());
+                prepared.source.push_str(&template[span]);
+            }
+            Piece::Other { span } => prepared.source.push_str(&template[span]),
         }
     }
     for Open { name, offset, .. } in open {
@@ -122,10 +126,25 @@ impl Prepared {
         self.source.push_str(&template[attribute.span.end..span.end]);
     }
 
+    /// Code outside of tags: it may neither begin a tag nor switch off that values are escaped.
+    fn check_code(&mut self, template: &str, span: Range<usize>) {
+        let code = &template[span.clone()];
+        if code.starts_with("{{") && template[..span.start].ends_with(['<', '/', '!']) && opens_tag(&template[..span.start]) {
+            self.problem(span.start, code, "prints the name of an element, which a value could choose; write the name");
+        }
+        let statement = code.strip_prefix("{%").map(|code| code.trim_start_matches(['-', '+']).trim_start());
+        if statement.is_some_and(|statement| statement.starts_with("autoescape")) {
+            self.problem(span.start, "autoescape", "is not allowed: values are always escaped; HTML of your own is `\"...\" | safe`");
+        }
+    }
+
     fn check(&mut self, template: &str, element: &str, offset: usize, attributes: &[Attribute]) {
+        if element.contains('{') {
+            self.problem(offset, &format!("<{element}>"), "prints the name of an element, which a value could choose; write the name");
+        }
         if REFUSED.contains(&element) {
             let hint = match element {
-                "style" => "write `style=\"...\"` on the elements",
+                "style" => "mail clients drop the whole block at times; write `style=\"...\"` on the elements",
                 "html" | "head" | "body" | "title" | "meta" => "a template is the inside of a block, for example one `<table>`",
                 _ => "mail clients remove it",
             };
@@ -140,7 +159,9 @@ impl Prepared {
         let Attribute { name, span, value, quoted } = attribute;
         let value = template[value.clone()].trim();
         let computed = value.contains("{{") || value.contains("{%");
-        if name.starts_with("on") || name == "srcdoc" {
+        if !name.is_empty() && name.contains('{') {
+            self.problem(span.start, name, "prints the name of an attribute, which a value could choose; write the name");
+        } else if name.starts_with("on") || name == "srcdoc" {
             self.problem(span.start, name, "is not allowed in a signature; mail clients remove it");
         }
         if name.is_empty() {
@@ -152,6 +173,7 @@ impl Prepared {
                 format!("has a computed value without quotes, which a space in it would end; write `{name}=\"{value}\"`"),
             );
         }
+        self.computes_values |= name == "style" && computed;
         if !ADDRESSES.contains(&name.as_str()) {
             return;
         }
@@ -159,8 +181,7 @@ impl Prepared {
             let image = &value["cid:".len()..];
             self.problem(span.start, name, format!("names an attached image by hand; write `{name}=\"{{{{ image('{image}') }}}}\"`"));
         } else if computed {
-            let image = value.strip_prefix("{{").is_some_and(|code| code.trim_start().starts_with("image(") && code.ends_with("}}"));
-            self.computes_links |= !image || value.matches("{{").count() > 1;
+            self.computes_values |= !is_named_image(value);
         } else if !is_safe(value) {
             self.problem(span.start, name, format!("leads to {value:?}; a signature may lead to {}", SCHEMES.join(", ")));
         }
@@ -176,24 +197,54 @@ fn is_safe(address: &str) -> bool {
     }
 }
 
-/// Replaces every address that a signature may not lead to. The engine has escaped values by then, so an address cannot hide its scheme
-/// behind a character reference that was not in the template.
-pub(crate) fn without_unsafe_links(html: String) -> String {
-    let mut unsafe_values = Vec::new();
+/// Whether an address is `{{ image('logo.png') }}`, of which nothing has to be looked at later.
+fn is_named_image(value: &str) -> bool {
+    let name = value.strip_prefix("{{").and_then(|code| code.strip_suffix("}}")?.trim().strip_prefix("image(")?.strip_suffix(')'));
+    let name = name.map(str::trim).unwrap_or_default();
+    let text = |quote: char| name.strip_prefix(quote).and_then(|name| name.strip_suffix(quote)).is_some_and(|name| !name.contains(quote));
+    text('"') || text('\'')
+}
+
+/// Whether a text ends in the beginning of a tag: `<`, `</` or `<!`.
+fn opens_tag(text: &str) -> bool {
+    text.trim_end_matches(['/', '!']).ends_with('<')
+}
+
+/// What a value must not bring into a style: an address, or a way to hide one.
+fn is_safe_style(style: &str) -> bool {
+    let style = style.to_ascii_lowercase();
+    !["url(", "expression(", "image-set(", "@import", "\\", "/*"].iter().any(|word| style.contains(word))
+}
+
+/// Replaces every address that a signature may not lead to and every style that would fetch something, and leaves out images that have
+/// no address. The engine has escaped values by then, so an address cannot hide its scheme behind a character reference that was not in
+/// the template.
+pub(crate) fn without_harm(html: String) -> String {
+    let mut replaced: Vec<(Range<usize>, &str)> = Vec::new();
     for piece in Pieces::of_html(&html) {
-        let Piece::Start { attributes, .. } = piece else { continue };
-        let addresses = attributes.into_iter().filter(|attribute| ADDRESSES.contains(&attribute.name.as_str()));
-        unsafe_values.extend(addresses.map(|attribute| attribute.value).filter(|value| !is_safe(&html[value.clone()])));
+        let Piece::Start { name, span, attributes, .. } = piece else { continue };
+        let is_empty = |attribute: &Attribute| attribute.name == "src" && html[attribute.value.clone()].trim().is_empty();
+        if name == "img" && attributes.iter().any(is_empty) {
+            replaced.push((span, ""));
+            continue;
+        }
+        for Attribute { name, value, .. } in attributes {
+            if ADDRESSES.contains(&name.as_str()) && !is_safe(&html[value.clone()]) {
+                replaced.push((value, NOWHERE));
+            } else if name == "style" && !is_safe_style(&html[value.clone()]) {
+                replaced.push((value, ""));
+            }
+        }
     }
-    if unsafe_values.is_empty() {
+    if replaced.is_empty() {
         return html;
     }
     let mut safe = String::with_capacity(html.len());
     let mut copied = 0;
-    for value in unsafe_values {
-        safe.push_str(&html[copied..value.start]);
-        safe.push_str(NOWHERE);
-        copied = value.end;
+    for (span, replacement) in replaced {
+        safe.push_str(&html[copied..span.start]);
+        safe.push_str(replacement);
+        copied = span.end;
     }
     safe.push_str(&html[copied..]);
     safe
@@ -241,6 +292,11 @@ mod tests {
             ("<tr data-if='a'>", "3 data-if"),
             ("<tr data-if='{{ a }}'></tr>", "3 data-if"),
             ("<tr data-if></tr>", "3 data-if"),
+            ("<{{ a }}>", "1 {{ a }}"),
+            ("</{{ a }}>", "2 {{ a }}"),
+            ("<t{{ a }}>", "0 <t{{ a }}>"),
+            ("<p on{{ a }}='x'>", "2 on{{ a }}"),
+            ("{%- autoescape false %}", "0 autoescape"),
         ] {
             assert_eq!(problems(template), [expected], "{template}");
         }
@@ -248,6 +304,7 @@ mod tests {
             "<a href='https://x/'>",
             "<a href='/a:b'>",
             "{# <style> #}",
+            "1 < {{ a }} and <b>/{{ c }}</b>",
             "<!--[if mso]><style></style><![endif]-->",
             "<p style='color:red' {% if a %}title='{{ b }}'{% endif %}>",
         ] {
@@ -262,15 +319,31 @@ mod tests {
             ("<a href='mailto:{{ x }}'>", true),
             ("<img src=\"{{ image('a.png') }}\">", false),
             ("<img src=\"{% if a %}{{ b }}{% endif %}\">", true),
-            ("<a href='https://x'>", false),
+            ("<img src='{{ image(photo) }}'>", true),
+            ("<img src=\"{{ image('a') ~ image('b') }}\">", true),
+            ("<td style='color:{{ colour }}'>", true),
+            ("<a href='https://x' title='{{ a }}'>", false),
         ] {
-            assert_eq!(prepare(template).computes_links, expected, "{template}");
+            assert_eq!(prepare(template).computes_values, expected, "{template}");
         }
     }
 
     #[test]
     fn unsafe_targets_lead_nowhere() {
         let html = r##"<a href="javascript:x">a</a><a href='https://x'>javascript:y</a><img src="data:,">"##;
-        assert_eq!(without_unsafe_links(html.to_owned()), r##"<a href="#">a</a><a href='https://x'>javascript:y</a><img src="#">"##);
+        assert_eq!(without_harm(html.to_owned()), r##"<a href="#">a</a><a href='https://x'>javascript:y</a><img src="#">"##);
+    }
+
+    #[test]
+    fn styles_fetch_nothing_and_images_without_address_are_left_out() {
+        for (html, expected) in [
+            ("<td style='color:red;background:URL(https://x)'>a", "<td style=''>a"),
+            ("<td style='background:u\\72l(x)'>", "<td style=''>"),
+            ("<td style='color:red'>", "<td style='color:red'>"),
+            ("a<img src='' alt='x'>b", "ab"),
+            ("<img src='cid:x'>", "<img src='cid:x'>"),
+        ] {
+            assert_eq!(without_harm(html.to_owned()), expected);
+        }
     }
 }

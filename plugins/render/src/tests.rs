@@ -61,7 +61,7 @@ fn variables_are_the_persons_attributes_and_a_few_more() {
         ("{{ nobody }}{{ nobody.nothing }}", ""),
         ("{{ email }} {{ groups | join('+') }}", "ada@northwind.example sales"),
         ("{{ now.date }} {{ now.year }} {{ now.month }} {{ now.day }}", "2026-11-24 2026 11 24"),
-        ("{{ phone | phone }} {{ phone | tel }}", "+44 207 946 0018 +442079460018"),
+        ("{{ phone | phone }} {{ phone | tel }}", "+44 20 7946 0018 +442079460018"),
         ("{{ displayName | upper }} {{ 'a b' | title }} {{ 'a b&' | urlencode }} {{ nobody | default('x') }}", "ADA A B a%20b%26 x"),
         ("{{ joined('+', 'a', 'b') }}", "a+b"),
         ("{% for group in groups %}[{{ group }}]{% endfor %}", "[sales]"),
@@ -237,7 +237,10 @@ fn a_fragment_over_the_interfaces_limits_is_refused() {
 fn mistakes_are_named_with_file_and_line() {
     for (files, expected) in [
         (&[("a.html", "x\n{% if %}")][..], "a.html:2 : syntax error: unexpected end of block"),
-        (&[("a.html", "x\n<style>")], "a.html:2 <style>: is not allowed in a signature; write `style=\"...\"` on the elements"),
+        (
+            &[("a.html", "x\n<style>")],
+            "a.html:2 <style>: is not allowed in a signature; mail clients drop the whole block at times; write `style=\"...\"` on the elements",
+        ),
         (&[("a.html", "x\n\n{{ image('no.png') }}")], "a.html:3 image: there is no image \"no.png\"; the assets are: banner.png, logo.png"),
         (&[("a.html", "x\n{{ a | nofilter }}")], "a.html:2 : unknown filter: filter nofilter is unknown"),
         (&[("a.html", "{% include '_b.html' %}")], "a.html:1 : template not found: tried to include non-existing template '_b.html'"),
@@ -294,7 +297,7 @@ fn the_demo_renders_as_it_should() {
     let full = render("full", &hanna);
     assert_eq!(
         full.text.unwrap(),
-        "Hanna Lindqvist\nHarbour Master\nNorthwind Harbour\n\nPhone   +49 405 550 1410\nMail    ada@northwind.example\n\
+        "Hanna Lindqvist\nHarbour Master\nNorthwind Harbour\n\nPhone   +49 40 55501410\nMail    ada@northwind.example\n\
          Visit   Nordkai 3, 20457 Hamburg\n\nNorthwind Harbour GmbH · Nordkai 3, 20457 Hamburg · Amtsgericht Hamburg, HRB 000000 · \
          Managing Director: Ada King"
     );
@@ -303,5 +306,5 @@ fn the_demo_renders_as_it_should() {
     assert_eq!(reply.text.unwrap(), "Tom Okafor\nNorthwind Harbour");
     assert_eq!(reply.html.unwrap(), include_str!("golden/reply.html").trim_end());
     assert_eq!(render("banner", &hanna).images, ["harbour-days.png"]);
-    assert_eq!(render("company", &person(&[])).text.unwrap(), "Northwind Harbour · northwind.example · +49 405 550 1400");
+    assert_eq!(render("company", &person(&[])).text.unwrap(), "Northwind Harbour · northwind.example · +49 40 55501400");
 }
