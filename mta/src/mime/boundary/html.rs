@@ -320,9 +320,7 @@ impl<'a> Walk<'a> {
                 self.remember(line);
                 return;
             }
-            if let Some(label) = lines::label(&text)
-                && (label == Label::From || !self.labels.is_empty() || self.pending.is_some())
-            {
+            if let Some(label) = lines::label(&text) {
                 self.labelled(label, line.at);
                 self.remember(line);
                 return;

@@ -2,7 +2,7 @@
 //!
 //! Works on decoded text; where the line stands, and whether it may be believed, is decided by the callers.
 
-use super::words::{ATTRIBUTIONS, FORWARD_INTRODUCTIONS, FORWARD_STEMS, LABELS, Label, OPENERS, SEPARATORS};
+use super::words::{ATTRIBUTIONS, FORWARD_INTRODUCTIONS, FORWARD_STEMS, LABELS, Label, NAMING_SEPARATORS, OPENERS, SEPARATORS};
 
 /// Longest line, in octets, that can announce quoted mail; nothing that clients write is longer.
 pub(super) const LONGEST_LINE: usize = 400;
@@ -14,6 +14,8 @@ const LONGEST_LABEL: usize = 48;
 pub(super) struct Separator {
     /// It announces forwarded mail.
     pub(super) forward: bool,
+    /// A label of a header block follows in the same line, as Yahoo writes it.
+    pub(super) labelled: bool,
 }
 
 /// Direction marks, byte order marks and the white space that mail clients put around words.
@@ -27,7 +29,9 @@ fn clean(line: &str) -> &str {
 }
 
 fn lower(text: &str) -> String {
-    text.to_lowercase().replace('\u{A0}', " ")
+    let lower = text.to_lowercase();
+    // The Turkish capital "İ" becomes two characters.
+    if lower.is_ascii() { lower } else { lower.replace('\u{A0}', " ").replace('\u{307}', "") }
 }
 
 /// The label of a header block that the line starts with ("From: ...").
@@ -53,12 +57,22 @@ pub(super) fn separator(line: &str) -> Option<Separator> {
     let text = lower(line);
     let forward = FORWARD_STEMS.iter().any(|stem| text.contains(stem));
     if FORWARD_INTRODUCTIONS.contains(&text.as_str()) {
-        return Some(Separator { forward: true });
+        return Some(Separator { forward: true, labelled: false });
     }
-    let inner = text.trim_matches(|character: char| matches!(character, '-' | '=' | '—' | '–' | '－' | ' ' | ':' | '：'));
-    // Lotus Notes writes who forwarded it behind the words.
-    let known = SEPARATORS.iter().any(|words| inner == *words || words.ends_with(" by") && inner.starts_with(words));
-    (dashes && known).then_some(Separator { forward })
+    if !dashes {
+        return None;
+    }
+    let inner = text.trim_matches(|character: char| is_dash(character) || matches!(character, ' ' | ':' | '：'));
+    if SEPARATORS.contains(&inner) || NAMING_SEPARATORS.iter().any(|words| inner.starts_with(words)) {
+        return Some(Separator { forward, labelled: false });
+    }
+    let (words, rest) = inner.split_once("--")?;
+    let labelled = SEPARATORS.contains(&words.trim_end()) && label(rest.trim_start_matches(is_dash)).is_some();
+    labelled.then_some(Separator { forward, labelled })
+}
+
+fn is_dash(character: char) -> bool {
+    matches!(character, '-' | '=' | '—' | '–' | '－')
 }
 
 /// Whether the line is nothing but underscores, as Outlook draws a rule in plain text.
@@ -164,9 +178,15 @@ mod tests {
             ("-------- Message transféré --------", true),
             ("Begin forwarded message:", true),
             ("----- Forwarded by Ada King/ACME on 01/01/2024 -----", true),
+            ("----- Forwarded message from Ada King <ada@example.com> -----", true),
+            ("-------- İletilen İleti --------", true),
+            ("İleti başlangıcı:", true),
         ] {
-            assert_eq!(separator(line), Some(Separator { forward }), "{line}");
+            assert_eq!(separator(line), Some(Separator { forward, labelled: false }), "{line}");
         }
+        let yahoo = "----- Message transmis ----- De : Ada King <ada@example.com>À : Bob";
+        assert_eq!(separator(yahoo), Some(Separator { forward: true, labelled: true }));
+        assert_eq!(separator("----- Message transmis ----- hier"), None);
         assert_eq!(separator("-- "), None);
         assert_eq!(separator("---------- agenda ----------"), None);
         for (line, expected) in [

@@ -69,30 +69,45 @@ impl Lines<'_> {
         labels
     }
 
+    /// Whether a header block that no other mark announces starts here. One that starts with another label than From must be longer.
+    fn starts_header_block(&self, line: usize) -> bool {
+        let Some(first) = self.label(line) else {
+            return false;
+        };
+        let labels = self.labels(line);
+        labels.contains(&Label::From) && labels.len() >= if first == Label::From { 2 } else { 3 }
+    }
+
     fn next_filled(&self, line: usize) -> usize {
         (line..self.spans.len()).take(3).find(|&line| !self.is_blank(line)).unwrap_or(line)
     }
 
-    /// First line of the attribution whose last line is `last`, if it is one. `quoted`: quoted lines follow.
+    /// First line of the attribution whose last line is `last`, if it is one. `quoted`: quoted lines follow; without them, the words
+    /// alone must look like one.
     fn attribution(&self, last: usize, quoted: bool) -> Option<usize> {
         let mut joined = String::new();
         let mut found = None;
+        let mut complete = false;
         for first in (0..=last).rev().take(ATTRIBUTION_LINES) {
             if self.is_blank(first) || self.is_quoted(first) {
                 break;
             }
             let line = self.string(first);
             joined = if joined.is_empty() { line.trim().to_owned() } else { format!("{} {joined}", line.trim()) };
-            if lines::is_attribution(&joined) || quoted && first == last && lines::is_short_attribution(&joined) {
+            let whole = lines::is_attribution(&joined);
+            if !(whole || quoted && first == last && lines::is_short_attribution(&joined)) {
+                continue;
+            }
+            if lines::opens_attribution(&line) {
+                return Some(first);
+            }
+            if !complete {
                 found = Some(first);
-                if lines::opens_attribution(&line) {
-                    break;
-                }
+                // A line that begins with the address goes on from the one above it.
+                complete = whole && !line.trim_start().starts_with('<');
             }
         }
-        let first = found?;
-        // Without quoted lines behind it, the words alone must look like one.
-        (quoted || lines::opens_attribution(&self.string(first))).then_some(first)
+        found.filter(|_| quoted)
     }
 }
 
@@ -147,7 +162,8 @@ fn spans(text: &[u8]) -> Vec<Range<usize>> {
 fn flat_boundary(lines: &Lines<'_>, reply: bool) -> Option<(usize, Boundary)> {
     for line in 0..lines.spans.len() {
         let octets = lines.octets(line).trim_ascii();
-        if octets.is_empty() || octets.len() > LONGEST_LINE || lines.is_quoted(line) {
+        // Yahoo writes a whole header block behind its dashes, in one line.
+        if octets.is_empty() || octets.len() > LONGEST_LINE && octets[0] != b'-' || lines.is_quoted(line) {
             continue;
         }
         let found =
@@ -157,8 +173,9 @@ fn flat_boundary(lines: &Lines<'_>, reply: bool) -> Option<(usize, Boundary)> {
             && let Some(separator) = lines::separator(&lines.string(line))
         {
             let labels = lines.labels(lines.next_filled(line + 1)).len();
-            if reply || labels >= 2 {
-                let confidence = if labels >= 2 { Confidence::High } else { Confidence::Medium };
+            let whole = labels >= 2 || separator.labelled;
+            if reply || whole {
+                let confidence = if whole { Confidence::High } else { Confidence::Medium };
                 return found(line, "separator", confidence, separator.forward);
             }
         }
@@ -169,7 +186,7 @@ fn flat_boundary(lines: &Lines<'_>, reply: bool) -> Option<(usize, Boundary)> {
         if !reply {
             continue;
         }
-        if lines.label(line) == Some(Label::From) && (line == 0 || lines.is_blank(line - 1)) && lines.labels(line).len() >= 2 {
+        if (line == 0 || lines.is_blank(line - 1)) && lines.starts_header_block(line) {
             return found(line, "header-block", Confidence::Medium, false);
         }
         if (colon || octets[0] == b'-')
