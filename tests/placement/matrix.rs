@@ -1,7 +1,7 @@
 //! The matrix: every client's templates in every language, at every depth, as HTML, as text and as both.
 //!
-//! Clients (`clients/*.toml`) and languages (`languages.toml`) are data. A template says with a marker where a person would put the signature;
-//! the marker is taken out of what is sent, and what comes back is compared with where it was.
+//! Clients (`clients/*.toml`) and languages (`languages.toml`) are data. A template says with a marker where a person would put the
+//! signature; the marker is taken out of what is sent, and what comes back is compared with where it was.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use base64::Engine as _;
 use serde::Deserialize;
 use signet::mime::Edited;
 
-use crate::view::View;
+use crate::view::{View, marked_html, marked_text};
 use crate::{HTML, MARKER, Score, TEXT, bodies, crlf, sign};
 
 /// The issue asks for so many cases at least.
@@ -96,14 +96,9 @@ impl Case {
 }
 
 fn wrong_html(template: &str, body: &str) -> Option<String> {
-    let Some(start) = body.find("<div class=\"signet-signature-1\" dir=") else {
+    let Some(found) = marked_html(body) else {
         return Some(format!("no signature in HTML\n{body}"));
     };
-    let close = start + body[start..].find("</div").expect("the block ends");
-    let end = close + body[close..].find('>').expect("the tag ends") + 1;
-    // Where the message's line is long already, it may be broken inside of what was inserted, also inside a tag.
-    assert!(View::of_html(&body[start..end]) == View::of_html(HTML), "{}", &body[start..end]);
-    let found = format!("{}{MARKER}{}", &body[..start], &body[end..]);
     if found.replace(MARKER, "").trim_end() != template.replace(MARKER, "").trim_end() {
         return Some(format!("more than the signature was changed\n{found}"));
     }
@@ -111,11 +106,10 @@ fn wrong_html(template: &str, body: &str) -> Option<String> {
 }
 
 fn wrong_text(template: &str, body: &str) -> Option<String> {
-    let Some(start) = body.rfind(TEXT) else {
+    let Some(found) = marked_text(body) else {
         return Some(format!("no signature in the text\n{body}"));
     };
-    let (before, after) = (&body[..start], &body[start + TEXT.len()..]);
-    let found = format!("{before}{MARKER}{after}");
+    let (before, after) = found.split_once(MARKER).expect("it is there");
     if !(before.is_empty() || before.ends_with("\n\n")) || !(after.is_empty() || after.starts_with('\n')) {
         return Some(format!("the signature does not stand on lines of its own\n{found}"));
     }

@@ -3,7 +3,7 @@
 //! Two places are the same for a reader when only white space, line breaks and unmarked wrappers lie between them. This tokenizer knows the
 //! well-formed HTML of our templates and of the fixtures, and shares nothing with the one that it judges.
 
-use crate::MARKER;
+use crate::{HTML, MARKER, TEXT};
 
 /// A body as a reader sees it.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,6 +66,22 @@ impl View {
     }
 }
 
+/// The body with the inserted block of HTML replaced by the marker.
+pub(crate) fn marked_html(body: &str) -> Option<String> {
+    let start = body.find("<div class=\"signet-signature-1\" dir=")?;
+    let close = start + body[start..].find("</div").expect("the block ends");
+    let end = close + body[close..].find('>').expect("the tag ends") + 1;
+    // Where the message's line is long already, it may be broken inside of what was inserted, also inside a tag.
+    assert!(View::of_html(&body[start..end]) == View::of_html(HTML), "{}", &body[start..end]);
+    Some(format!("{}{MARKER}{}", &body[..start], &body[end..]))
+}
+
+/// The body with the inserted lines of text replaced by the marker.
+pub(crate) fn marked_text(body: &str) -> Option<String> {
+    let body = body.replace("\r\n", "\n");
+    body.rfind(TEXT).map(|start| format!("{}{MARKER}{}", &body[..start], &body[start + TEXT.len()..]))
+}
+
 fn tag_end(html: &str) -> Option<usize> {
     let mut quote = None;
     html.bytes().position(|octet| {
@@ -88,6 +104,7 @@ fn words(text: &str) -> Vec<String> {
 
 fn decoded(text: &str) -> String {
     text.replace("&nbsp;", " ")
+        .replace("&#160;", " ")
         .replace("&lt;", "<")
         .replace("&gt;", ">")
         .replace("&quot;", "\"")

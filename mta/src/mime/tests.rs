@@ -9,6 +9,7 @@ mod clients;
 mod invariants;
 mod passed;
 mod structures;
+mod traps;
 
 const HTML: &str = "<p>Ada King, ACME Engines</p>";
 const TEXT: &str = "Ada King\nACME Engines";

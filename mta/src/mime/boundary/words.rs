@@ -275,6 +275,7 @@ pub(super) const SEPARATORS: &[&str] = &[
     "forwarded mail",
     "ursprüngliche nachricht",
     "original-nachricht",
+    "antwort nachricht",
     "originalnachricht",
     "weitergeleitete nachricht",
     "ursprünglicher termin",
@@ -392,6 +393,7 @@ pub(super) const NAMING_SEPARATORS: &[&str] = &["forwarded by ", "forwarded mess
 /// Lines that announce forwarded mail without dashes (Apple Mail).
 pub(super) const FORWARD_INTRODUCTIONS: &[&str] = &[
     "begin forwarded message:",
+    "forwarded message:",
     "anfang der weitergeleiteten nachricht:",
     "anfang der weitergeleiteten e-mail:",
     "début du message réexpédié :",
@@ -589,6 +591,9 @@ pub(super) const OPENERS: &[&str] = &[
     "於",
     "于",
 ];
+
+/// Openers that mark the start of an attribution also behind text in the same line; others are words of a sentence there.
+pub(super) const SHARED_OPENERS: &[&str] = &[" On Mon,", " On Tue,", " On Wed,", " On Thu,", " On Fri,", " On Sat,", " On Sun,"];
 
 /// Stems that tell a separator or introduction of forwarded mail from one of quoted mail.
 pub(super) const FORWARD_STEMS: &[&str] = &[
