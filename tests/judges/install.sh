@@ -11,6 +11,8 @@ if ! python3 -c 'import test.test_email' 2>/dev/null; then
     debian+=("$(apt-cache pkgnames libpython3 | grep -E '^libpython3\.[0-9]+-testsuite$' | sort -V | tail -n 1)")
 fi
 
+command -v npm >/dev/null || debian+=(npm)
+
 missing=()
 for package in "${debian[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
@@ -44,10 +46,10 @@ for wanted in sys.argv[1:]:
         sys.exit(1)
 PY
 
-# Test data that nobody here wrote, as their source distributions carry it: the openspf RFC 7208 suite, and messages.
+# Test data that nobody here wrote, as their source distributions carry it: the openspf RFC 7208 suite, messages, and replies.
 sources=$venv/sources
 mkdir -p "$sources"
-for package in pyspf==2.0.14 mail-parser==4.8.0 dkimpy==1.1.8 talon==1.4.4; do
+for package in pyspf==2.0.14 mail-parser==4.8.0 dkimpy==1.1.8 talon==1.4.4 quotequail==0.5.4; do
     folder=$sources/${package//==/-}
     [ -d "$folder" ] && continue
     download=$(mktemp -d)
@@ -57,3 +59,12 @@ for package in pyspf==2.0.14 mail-parser==4.8.0 dkimpy==1.1.8 talon==1.4.4; do
     mv "$folder.part" "$folder"
     rm -r "$download"
 done
+folder=$sources/planer-1.2.0
+if [ ! -d "$folder" ]; then
+    download=$(mktemp -d)
+    (cd "$download" && npm pack --silent planer@1.2.0 >/dev/null)
+    mkdir -p "$folder.part"
+    tar -xzf "$download"/planer-1.2.0.tgz -C "$folder.part" --strip-components 1
+    mv "$folder.part" "$folder"
+    rm -r "$download"
+fi

@@ -123,6 +123,12 @@ impl Analysis {
         }
     }
 
+    /// Whether the header says that it answers or forwards something, but only one form of the body shows what.
+    pub(super) fn is_one_sided(&self) -> bool {
+        let mut found = self.bodies.iter().map(Body::shows_quotes);
+        self.header_kind != Kind::New && found.next().is_some_and(|first| found.any(|other| other != first))
+    }
+
     pub(super) fn signed(&self) -> bool {
         self.bodies.iter().flat_map(|body| &body.segments).any(|segment| segment.points.signed)
     }
@@ -172,6 +178,10 @@ impl Body {
         }
         let newest = segments.iter().position(|segment| segment.points.boundary.is_some()).unwrap_or(segments.len() - 1);
         Ok(Self { form, segments, newest })
+    }
+
+    fn shows_quotes(&self) -> bool {
+        self.segments.iter().any(|segment| segment.points.boundary.is_some() || segment.points.interleaved)
     }
 
     fn authored_text(&self, max: usize) -> String {

@@ -11,6 +11,9 @@ use super::structure::{Disposition, Structure, decoded_value};
 /// Longest header value that is looked at here.
 const LONGEST_VALUE: usize = 256;
 
+/// The sender of the message with which Microsoft 365 tests a connector, in lower case.
+const CONNECTOR_VALIDATION: &str = "o365connectorvalidation@";
+
 /// Whether a message may be edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -74,6 +77,10 @@ passed! {
     AutoSubmitted = "auto-submitted",
     /// An automatic answer by its own header fields.
     AutoReply = "auto-reply",
+    /// The message with which Microsoft 365 tests a connector.
+    ConnectorValidation = "connector-validation",
+    /// A post to a Microsoft 365 group, such as a comment in Planner: the group's service sends it.
+    GroupPost = "group-post",
     /// A text that is, or carries, a patch to be applied as it stands.
     Patch = "patch",
     /// No part that is shown as text.
@@ -132,12 +139,14 @@ fn by_header(content: &[u8], structure: &Structure) -> Option<Passed> {
                 let word = value.split([';', '(']).next().unwrap_or_default().trim();
                 (word != "no" && !word.is_empty()).then_some(Passed::AutoSubmitted)
             }
+            Some(b'f') if is("from") => value().contains(CONNECTOR_VALIDATION).then_some(Passed::ConnectorValidation),
             Some(b'p') if is("precedence") => matches!(value().as_str(), "auto_reply" | "auto-reply").then_some(Passed::AutoReply),
             Some(b'x') if is("x-ms-journal-report") => Some(Passed::Journal),
             Some(b'x') if is("x-autoreply") || is("x-autorespond") || is("x-autoresponse") => {
                 (value() != "no").then_some(Passed::AutoReply)
             }
             Some(b'x') if is("x-ms-exchange-calendar-series-instance-id") => Some(Passed::Calendar),
+            Some(b'x') if is("x-ms-exchange-unifiedgroup-submittedviagroupaddress") => (!value().is_empty()).then_some(Passed::GroupPost),
             Some(b'c') if is("content-class") => match value().as_str() {
                 "rpmsg.message" => Some(Passed::RightsManaged),
                 "urn:content-classes:calendarmessage" => Some(Passed::Calendar),

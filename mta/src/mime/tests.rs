@@ -10,6 +10,7 @@ mod fragments;
 mod invariants;
 mod passed;
 mod structures;
+mod traps;
 
 const HTML: &str = "<p>Ada King, ACME Engines</p>";
 const TEXT: &str = "Ada King\nACME Engines";

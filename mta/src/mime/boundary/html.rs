@@ -62,6 +62,10 @@ struct Walk<'a> {
     rule: Option<usize>,
     /// A place that becomes the boundary if the labels of a header block follow.
     pending: Option<(usize, &'static str, bool)>,
+    /// In front of a line that announces quoted mail, until it shows whether a block quote follows.
+    announced: Option<usize>,
+    /// In front of a block quote without any mark, until something is seen behind it.
+    bare_quote: Option<usize>,
     labels: Vec<Label>,
     labels_at: usize,
     gap: usize,
@@ -119,6 +123,8 @@ impl<'a> Walk<'a> {
             recent: Vec::with_capacity(REMEMBERED_LINES + 1),
             rule: None,
             pending: None,
+            announced: None,
+            bare_quote: None,
             labels: Vec::new(),
             labels_at: 0,
             gap: 0,
@@ -193,6 +199,9 @@ impl<'a> Walk<'a> {
         self.section_end = None;
         if self.boundary.is_none() {
             self.visible_end = at.end;
+            if self.bare_quote.is_some() && !self.stack.iter().any(|open| open.name.eq_ignore_ascii_case(b"blockquote")) {
+                self.bare_quote = None;
+            }
         }
     }
 
@@ -210,6 +219,10 @@ impl<'a> Walk<'a> {
         }
         self.imply_end_tags(class);
         let role = elements::mark(name, attributes).map_or(Role::None, |mark| self.marked(at.start, mark));
+        // Clients give an indented paragraph a style; a block quote without one, at the end of an answer, is more likely a quote.
+        if self.reply && self.boundary.is_none() && attributes.is_empty() && name.eq_ignore_ascii_case(b"blockquote") {
+            self.bare_quote = self.bare_quote.or(Some(self.outside(at.start)));
+        }
         if !matches!(class, Class::Void | Class::Break) && self.stack.len() < MAXIMUM_DEPTH {
             self.quotes += usize::from(role == Role::Quote);
             self.gmail_quotes += usize::from(role == Role::GmailQuote);
@@ -309,8 +322,17 @@ impl<'a> Walk<'a> {
 
     /// A line in front of any boundary: perhaps it is the first of one.
     fn line_in_front(&mut self, line: Line) {
+        // As in plain text, in an answer only: what follows the attribution is not marked as quoted.
+        if let Some(at) = self.announced.take()
+            && self.found(at, "attribution", Confidence::Medium, false, Quote::Flat)
+        {
+            return;
+        }
         if may_announce(&line.octets) {
             let text = self.string(&line);
+            if self.reply && lines::opens_attribution(&text) && lines::is_attribution(&text) {
+                self.announced = Some(line.at);
+            }
             if let Some(separator) = lines::separator(&text) {
                 if !(self.reply && self.found(line.at, "separator", Confidence::High, separator.forward, Quote::Flat)) {
                     let (at, rule, _) = self.pending.unwrap_or((line.at, "separator", false));
@@ -320,9 +342,11 @@ impl<'a> Walk<'a> {
                 self.remember(line);
                 return;
             }
-            if let Some(label) = lines::label(&text)
-                && (label == Label::From || !self.labels.is_empty() || self.pending.is_some())
-            {
+            if let Some(label) = lines::label(&text) {
+                let below_rule = self.rule.is_some_and(|rule| rule == line.at);
+                if self.reply && below_rule && label == Label::From && text.contains('@') {
+                    self.found(line.at, "rule-and-sender", Confidence::Medium, false, Quote::Flat);
+                }
                 self.labelled(label, line.at);
                 self.remember(line);
                 return;
@@ -368,7 +392,8 @@ impl<'a> Walk<'a> {
 
     /// A line behind the boundary: perhaps an answer.
     fn line_behind(&mut self, line: &Line) {
-        if self.stack.iter().any(|open| matches!(open.role, Role::Own | Role::Signature)) || line.octets.is_empty() {
+        let signature = line.octets.trim_ascii() == b"--" || self.stack.iter().any(|open| matches!(open.role, Role::Own | Role::Signature));
+        if signature || line.octets.is_empty() {
             return;
         }
         if self.gmail_quotes > 0 && lines::separator(&self.string(line)).is_some_and(|line| line.forward) {
@@ -384,6 +409,9 @@ impl<'a> Walk<'a> {
 
     fn finish(mut self, length: usize) -> Points {
         self.end_line();
+        if let (None, Some(at)) = (self.boundary, self.bare_quote) {
+            self.found(at, "bare-block-quote", Confidence::Low, false, Quote::Flat);
+        }
         let (end, end_is_open) = match (self.section_end, self.end) {
             (Some(at), _) => (at, false),
             (None, Some(end)) => end,
@@ -449,8 +477,8 @@ impl<'a> Walk<'a> {
             // Gmail's answers stand between the block quotes of its container, so they must be told apart.
             return Role::Quote;
         }
-        let attribution = self.attribution();
-        match attribution {
+        self.announced = None;
+        match self.attribution() {
             Some((at, forward)) if self.found(at, "attribution", Confidence::High, forward, Quote::Contained) => Role::Quote,
             None if cite && self.reply && self.found(self.outside(start), "block-quote", Confidence::Medium, false, Quote::Contained) => {
                 Role::Quote

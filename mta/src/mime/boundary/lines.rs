@@ -2,7 +2,9 @@
 //!
 //! Works on decoded text; where the line stands, and whether it may be believed, is decided by the callers.
 
-use super::words::{ATTRIBUTIONS, FORWARD_INTRODUCTIONS, FORWARD_STEMS, LABELS, Label, OPENERS, SEPARATORS};
+use super::words::{
+    ATTRIBUTIONS, FORWARD_INTRODUCTIONS, FORWARD_STEMS, LABELS, Label, NAMING_SEPARATORS, OPENERS, SEPARATORS, SHARED_OPENERS,
+};
 
 /// Longest line, in octets, that can announce quoted mail; nothing that clients write is longer.
 pub(super) const LONGEST_LINE: usize = 400;
@@ -14,6 +16,8 @@ const LONGEST_LABEL: usize = 48;
 pub(super) struct Separator {
     /// It announces forwarded mail.
     pub(super) forward: bool,
+    /// A label of a header block follows in the same line, as Yahoo writes it.
+    pub(super) labelled: bool,
 }
 
 /// Direction marks, byte order marks and the white space that mail clients put around words.
@@ -27,7 +31,9 @@ fn clean(line: &str) -> &str {
 }
 
 fn lower(text: &str) -> String {
-    text.to_lowercase().replace('\u{A0}', " ")
+    let lower = text.to_lowercase();
+    // The Turkish capital "İ" becomes two characters.
+    if lower.is_ascii() { lower } else { lower.replace('\u{A0}', " ").replace('\u{307}', "") }
 }
 
 /// The label of a header block that the line starts with ("From: ...").
@@ -53,12 +59,26 @@ pub(super) fn separator(line: &str) -> Option<Separator> {
     let text = lower(line);
     let forward = FORWARD_STEMS.iter().any(|stem| text.contains(stem));
     if FORWARD_INTRODUCTIONS.contains(&text.as_str()) {
-        return Some(Separator { forward: true });
+        return Some(Separator { forward: true, labelled: false });
     }
-    let inner = text.trim_matches(|character: char| matches!(character, '-' | '=' | '—' | '–' | '－' | ' ' | ':' | '：'));
-    // Lotus Notes writes who forwarded it behind the words.
-    let known = SEPARATORS.iter().any(|words| inner == *words || words.ends_with(" by") && inner.starts_with(words));
-    (dashes && known).then_some(Separator { forward })
+    if !dashes {
+        return None;
+    }
+    let inner = text.trim_matches(|character: char| is_dash(character) || matches!(character, ' ' | ':' | '：'));
+    if SEPARATORS.contains(&inner) || NAMING_SEPARATORS.iter().any(|words| inner.starts_with(words)) {
+        return Some(Separator { forward, labelled: false });
+    }
+    // "---- Ada King wrote ----": Android, Polymail and Zoho.
+    if text.ends_with("--") && ATTRIBUTIONS.iter().any(|verb| inner.ends_with(verb)) {
+        return Some(Separator { forward: false, labelled: false });
+    }
+    let (words, rest) = inner.split_once("--")?;
+    let labelled = SEPARATORS.contains(&words.trim_end()) && label(rest.trim_start_matches(is_dash)).is_some();
+    labelled.then_some(Separator { forward, labelled })
+}
+
+fn is_dash(character: char) -> bool {
+    matches!(character, '-' | '=' | '—' | '–' | '－')
 }
 
 /// Whether the line is nothing but underscores, as Outlook draws a rule in plain text.
@@ -100,10 +120,23 @@ pub(super) fn is_short_attribution(text: &str) -> bool {
     text.len() <= LONGEST_LINE / 2 && (verb || address)
 }
 
+/// Octets of the author's own text in front of an attribution that shares its line.
+pub(super) fn shared_attribution(line: &str) -> Option<usize> {
+    let at = SHARED_OPENERS.iter().find_map(|opener| line.find(opener))?;
+    let text = line[..at].trim_end_matches(|character: char| is_dash(character) || is_filler(character));
+    (!text.is_empty() && is_attribution(line[at..].trim_start())).then_some(text.len())
+}
+
 /// Whether an attribution may begin with this line.
 pub(super) fn opens_attribution(line: &str) -> bool {
     let line = lower(clean(line));
-    OPENERS.iter().any(|opener| line.starts_with(opener)) || line.starts_with(|character: char| character.is_numeric())
+    OPENERS.iter().any(|opener| line.starts_with(opener)) || starts_with_date(&line)
+}
+
+/// Whether the first word begins like a date: with a number, and without a letter or address behind it that only long numbers have.
+fn starts_with_date(line: &str) -> bool {
+    let word = line.split_whitespace().next().unwrap_or_default();
+    word.starts_with(char::is_numeric) && !word.contains(|character: char| character.is_ascii_alphabetic() || character == '@')
 }
 
 #[cfg(test)]
@@ -164,9 +197,19 @@ mod tests {
             ("-------- Message transféré --------", true),
             ("Begin forwarded message:", true),
             ("----- Forwarded by Ada King/ACME on 01/01/2024 -----", true),
+            ("----- Forwarded message from Ada King <ada@example.com> -----", true),
+            ("-------- İletilen İleti --------", true),
+            ("İleti başlangıcı:", true),
         ] {
-            assert_eq!(separator(line), Some(Separator { forward }), "{line}");
+            assert_eq!(separator(line), Some(Separator { forward, labelled: false }), "{line}");
         }
+        let yahoo = "----- Message transmis ----- De : Ada King <ada@example.com>À : Bob";
+        assert_eq!(separator(yahoo), Some(Separator { forward: true, labelled: true }));
+        assert_eq!(separator("----- Message transmis ----- hier"), None);
+        assert!(separator("---- Ada King wrote ----").is_some() && separator("---- Ada King").is_none());
+        assert_eq!(shared_attribution("reply--- On Wed, 4 Apr 2012, ada@example.com wrote:"), Some(5));
+        assert_eq!(shared_attribution("On Wed, 4 Apr 2012, ada@example.com wrote:"), None);
+        assert!(opens_attribution("23.11.2026 10:15, Ada:") && !opens_attribution("416ffd3@example.com>"));
         assert_eq!(separator("-- "), None);
         assert_eq!(separator("---------- agenda ----------"), None);
         for (line, expected) in [

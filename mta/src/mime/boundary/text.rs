@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 use super::super::encoding::Text;
 use super::super::{Confidence, Passed};
@@ -16,6 +16,9 @@ use super::{Boundary, Points, only};
 const ATTRIBUTION_LINES: usize = 3;
 /// Lines after a possible header block's first one in which its other labels must come.
 const HEADER_BLOCK_LINES: usize = 8;
+
+/// Labels that a header block must have when it follows the text above it without a blank line.
+const UNSEPARATED_LABELS: usize = 4;
 
 struct Lines<'a> {
     text: &'a Text,
@@ -37,6 +40,29 @@ impl Lines<'_> {
         // ">From " is how mail stores protect a line, not a quote.
         let octets = octets.strip_prefix(b" ").filter(|rest| rest.starts_with(b"> ")).unwrap_or(octets);
         octets.starts_with(b">") && !octets.starts_with(b">From ")
+    }
+
+    /// Whether the line is nothing but a link, or the end of one, that was broken out of the quoted line above it.
+    fn is_broken_link(&self, line: usize) -> bool {
+        let octets = self.octets(line).trim_ascii();
+        let above = line.checked_sub(1).filter(|&above| self.is_quoted(above));
+        octets.starts_with(b"(http")
+            || octets.starts_with(b"<http")
+            || octets.ends_with(b")")
+                && !octets.contains(&b' ')
+                && above.is_some_and(|above| memmem::find(self.octets(above), b"(http").is_some())
+    }
+
+    /// Whether the quote that starts here is forwarded mail, as Apple Mail writes it: then nobody answers inside of it.
+    fn is_quoted_forward(&self, quote: usize) -> bool {
+        let text = self.string(quote);
+        lines::separator(text.trim_start_matches(['>', ' '])).is_some_and(|separator| separator.forward)
+    }
+
+    /// Octets of the author's own text in front of an attribution that shares its line.
+    fn shared_attribution(&self, line: usize) -> usize {
+        let same_octets = self.text.charset.is_utf_8() || self.octets(line).is_ascii();
+        if same_octets { lines::shared_attribution(&self.string(line)).unwrap_or(0) } else { 0 }
     }
 
     fn string(&self, line: usize) -> String {
@@ -69,30 +95,53 @@ impl Lines<'_> {
         labels
     }
 
+    /// Whether a header block that no other mark announces starts here: the less there is of it, the more must point to it.
+    fn starts_header_block(&self, line: usize) -> bool {
+        let Some(first) = self.label(line) else {
+            return false;
+        };
+        let labels = self.labels(line);
+        if !(line == 0 || self.is_blank(line - 1)) {
+            return labels.contains(&Label::From) && labels.len() >= UNSEPARATED_LABELS;
+        }
+        let addressed = || (line..self.spans.len().min(line + HEADER_BLOCK_LINES)).any(|line| self.octets(line).contains(&b'@'));
+        match labels.len() {
+            0 | 1 => false,
+            2 => first == Label::From || labels.contains(&Label::Date) && labels.contains(&Label::To) && addressed(),
+            _ => labels.contains(&Label::From),
+        }
+    }
+
     fn next_filled(&self, line: usize) -> usize {
         (line..self.spans.len()).take(3).find(|&line| !self.is_blank(line)).unwrap_or(line)
     }
 
-    /// First line of the attribution whose last line is `last`, if it is one. `quoted`: quoted lines follow.
+    /// First line of the attribution whose last line is `last`, if it is one. `quoted`: quoted lines follow; without them, the words
+    /// alone must look like one.
     fn attribution(&self, last: usize, quoted: bool) -> Option<usize> {
         let mut joined = String::new();
         let mut found = None;
+        let mut complete = false;
         for first in (0..=last).rev().take(ATTRIBUTION_LINES) {
             if self.is_blank(first) || self.is_quoted(first) {
                 break;
             }
             let line = self.string(first);
             joined = if joined.is_empty() { line.trim().to_owned() } else { format!("{} {joined}", line.trim()) };
-            if lines::is_attribution(&joined) || quoted && first == last && lines::is_short_attribution(&joined) {
+            let whole = lines::is_attribution(&joined);
+            if !(whole || quoted && first == last && lines::is_short_attribution(&joined)) {
+                continue;
+            }
+            if lines::opens_attribution(&line) {
+                return Some(first);
+            }
+            if !complete {
                 found = Some(first);
-                if lines::opens_attribution(&line) {
-                    break;
-                }
+                // A line that begins with the address goes on from the one above it.
+                complete = whole && !line.trim_start().starts_with('<');
             }
         }
-        let first = found?;
-        // Without quoted lines behind it, the words alone must look like one.
-        (quoted || lines::opens_attribution(&self.string(first))).then_some(first)
+        found.filter(|_| quoted)
     }
 }
 
@@ -102,7 +151,9 @@ pub(in super::super) fn analyse(text: &Text, reply: bool) -> Points {
     let end = text.octets.len();
     let flat = flat_boundary(&lines, reply);
     let limit = flat.map_or(lines.spans.len(), |(line, _)| line);
-    let refused = refusal(&lines, limit);
+    // A patch may begin with header lines of its own: what looks like quoted mail with nothing above it may be the patch itself.
+    let bare = flat.is_some_and(|(line, boundary)| boundary.rule == "header-block" && (0..line).all(|line| lines.is_blank(line)));
+    let refused = refusal(&lines, if bare { lines.spans.len() } else { limit });
     let flat = flat.map(|(_, boundary)| boundary);
     let authored_end = flat.map_or(end, |boundary| boundary.at);
     let quote = (0..limit).find(|&line| lines.is_quoted(line));
@@ -111,21 +162,23 @@ pub(in super::super) fn analyse(text: &Text, reply: bool) -> Points {
         return Points { boundary: flat, authored: only(0..authored_end), ..points };
     };
     let start = quote_start(&lines, quote);
-    let answered = answers_after(&lines, quote, limit);
+    let forward = lines.is_quoted_forward(quote);
+    let answered = if forward { Vec::new() } else { answers_after(&lines, quote, limit) };
     if !answered.is_empty() {
         let mut authored = only(0..lines.spans[start].start);
         authored.extend(answered);
         return Points { boundary: flat, interleaved: flat.is_none(), authored, ..points };
     }
     let attributed = start != quote;
-    if !(reply || attributed) {
+    if !(reply || attributed || forward) {
         return Points { boundary: flat, authored: only(0..authored_end), ..points };
     }
+    let shared = if attributed { lines.shared_attribution(start) } else { 0 };
     let boundary = Boundary {
-        at: lines.spans[start].start,
+        at: lines.spans[start].start + shared,
         rule: if attributed { "attribution" } else { "quoted-lines" },
         confidence: if attributed && reply { Confidence::High } else { Confidence::Medium },
-        forward: false,
+        forward,
     };
     Points { boundary: Some(boundary), authored: only(0..boundary.at), ..points }
 }
@@ -147,7 +200,8 @@ fn spans(text: &[u8]) -> Vec<Range<usize>> {
 fn flat_boundary(lines: &Lines<'_>, reply: bool) -> Option<(usize, Boundary)> {
     for line in 0..lines.spans.len() {
         let octets = lines.octets(line).trim_ascii();
-        if octets.is_empty() || octets.len() > LONGEST_LINE || lines.is_quoted(line) {
+        // Yahoo writes a whole header block behind its dashes, in one line.
+        if octets.is_empty() || octets.len() > LONGEST_LINE && octets[0] != b'-' || lines.is_quoted(line) {
             continue;
         }
         let found =
@@ -157,8 +211,9 @@ fn flat_boundary(lines: &Lines<'_>, reply: bool) -> Option<(usize, Boundary)> {
             && let Some(separator) = lines::separator(&lines.string(line))
         {
             let labels = lines.labels(lines.next_filled(line + 1)).len();
-            if reply || labels >= 2 {
-                let confidence = if labels >= 2 { Confidence::High } else { Confidence::Medium };
+            let whole = labels >= 2 || separator.labelled;
+            if reply || whole {
+                let confidence = if whole { Confidence::High } else { Confidence::Medium };
                 return found(line, "separator", confidence, separator.forward);
             }
         }
@@ -169,7 +224,7 @@ fn flat_boundary(lines: &Lines<'_>, reply: bool) -> Option<(usize, Boundary)> {
         if !reply {
             continue;
         }
-        if lines.label(line) == Some(Label::From) && (line == 0 || lines.is_blank(line - 1)) && lines.labels(line).len() >= 2 {
+        if lines.starts_header_block(line) {
             return found(line, "header-block", Confidence::Medium, false);
         }
         if (colon || octets[0] == b'-')
@@ -192,15 +247,17 @@ fn quote_start(lines: &Lines<'_>, quote: usize) -> usize {
 fn answers_after(lines: &Lines<'_>, quote: usize, limit: usize) -> Vec<Range<usize>> {
     let mut answers: Vec<Range<usize>> = Vec::new();
     let mut attribution_end = None;
+    let mut quote_below = false;
     for line in (quote..limit).rev() {
         if lines.is_quoted(line) {
+            quote_below = true;
             attribution_end = (quote.max(line.saturating_sub(2))..line).rev().find(|&line| !lines.is_blank(line));
             continue;
         }
         if lines.is_blank(line) {
             continue;
         }
-        if attribution_end == Some(line) && lines.attribution(line, true).is_some() {
+        if attribution_end == Some(line) && lines.attribution(line, true).is_some() || quote_below && lines.is_broken_link(line) {
             continue;
         }
         answers.push(lines.spans[line].clone());

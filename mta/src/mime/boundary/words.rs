@@ -64,6 +64,10 @@ pub(super) const LABELS: &[(Label, &[&str])] = &[
             "de la",
             "відправник",
             "отправитель",
+            "expeditorul",
+            "saatja",
+            "送信元",
+            "від кого",
         ],
     ),
     (
@@ -134,6 +138,8 @@ pub(super) const LABELS: &[(Label, &[&str])] = &[
             "saadetud",
             "išsiųsta",
             "nosūtīts",
+            "تاريخ الإرسال",
+            "gönderilme tarihi",
         ],
     ),
     (
@@ -179,6 +185,11 @@ pub(super) const LABELS: &[(Label, &[&str])] = &[
             "prima",
             "kellele",
             "kam",
+            "pour",
+            "adresat",
+            "pre",
+            "destinatarul",
+            "送信先",
         ],
     ),
     (
@@ -205,6 +216,9 @@ pub(super) const LABELS: &[(Label, &[&str])] = &[
             "참조",
             "dw",
             "kópia",
+            "kopie (cc)",
+            "copie à",
+            "másolat",
         ],
     ),
     (
@@ -245,6 +259,8 @@ pub(super) const LABELS: &[(Label, &[&str])] = &[
             "teema",
             "tema",
             "assumpte",
+            "subiectul",
+            "naslov",
         ],
     ),
 ];
@@ -255,14 +271,13 @@ pub(super) const SEPARATORS: &[&str] = &[
     "original appointment",
     "reply message",
     "forwarded message",
-    "forwarded by",
     "begin forwarded message",
     "forwarded mail",
     "ursprüngliche nachricht",
     "original-nachricht",
+    "antwort nachricht",
     "originalnachricht",
     "weitergeleitete nachricht",
-    "weitergeleitet von",
     "ursprünglicher termin",
     "message d'origine",
     "message d’origine",
@@ -361,11 +376,24 @@ pub(super) const SEPARATORS: &[&str] = &[
     "algne sõnum",
     "originalus laiškas",
     "sākotnējais ziņojums",
+    "välitetty viesti / fwd.msg",
+    "перенаправленное сообщение",
+    "перенаправлене повідомлення",
+    "iletilmiş mesaj",
+    "转发的消息",
+    "wiadomość przesłana dalej",
+    "メッセージを転送",
+    "preposlaná správa --- forwarded message",
+    "begin forwarded text",
 ];
+
+/// What stands in front of a name between the dashes: who forwarded it (Lotus Notes), or whose mail it is (mutt).
+pub(super) const NAMING_SEPARATORS: &[&str] = &["forwarded by ", "forwarded message from ", "weitergeleitet von "];
 
 /// Lines that announce forwarded mail without dashes (Apple Mail).
 pub(super) const FORWARD_INTRODUCTIONS: &[&str] = &[
     "begin forwarded message:",
+    "forwarded message:",
     "anfang der weitergeleiteten nachricht:",
     "anfang der weitergeleiteten e-mail:",
     "début du message réexpédié :",
@@ -406,6 +434,14 @@ pub(super) const FORWARD_INTRODUCTIONS: &[&str] = &[
     "전달된 메시지 시작:",
     "전달된 메시지:",
     "începutul mesajului redirecționat:",
+    "începe mesajul redirecționat:",
+    "ileti başlangıcı:",
+    "início da mensagem reencaminhada:",
+    "započni proslijeđenu poruku:",
+    "начало пересылаемого сообщения:",
+    "початок листа, що пересилається:",
+    "以下是被转发的邮件：",
+    "开始转发邮件：",
 ];
 
 /// Verbs of a line that attributes quoted mail ("On ... Ada wrote:").
@@ -462,6 +498,8 @@ pub(super) const ATTRIBUTIONS: &[&str] = &[
     "kirjutas",
     "rašė",
     "rakstīja",
+    "쓴 글",
+    "تمت كتابة ما يلي",
     "sent:",
 ];
 
@@ -491,7 +529,6 @@ pub(super) const OPENERS: &[&str] = &[
     "ב-",
     "בתאריך",
     "في ",
-    "tarihinde",
     "man ",
     "fre",
     "za ",
@@ -535,11 +572,28 @@ pub(super) const OPENERS: &[&str] = &[
     "to ",
     "pe ",
     "su ",
+    "maanantai",
+    "tiistai",
+    "keskiviikko",
+    "torstai",
+    "perjantai",
+    "lauantai",
+    "sunnuntai",
+    "понедельник",
+    "вторник",
+    "сред",
+    "четверг",
+    "пятниц",
+    "суббот",
+    "воскресен",
     "a ",
     "在",
     "於",
     "于",
 ];
+
+/// Openers that mark the start of an attribution also behind text in the same line; others are words of a sentence there.
+pub(super) const SHARED_OPENERS: &[&str] = &[" On Mon,", " On Tue,", " On Wed,", " On Thu,", " On Fri,", " On Sat,", " On Sun,"];
 
 /// Stems that tell a separator or introduction of forwarded mail from one of quoted mail.
 pub(super) const FORWARD_STEMS: &[&str] = &[
@@ -579,4 +633,6 @@ pub(super) const FORWARD_STEMS: &[&str] = &[
     "terusan",
     "chuyển tiếp",
     "препрат",
+    "перенаправл",
+    "przesłana dalej",
 ];

@@ -26,7 +26,7 @@ mod part;
 /// How sure it is that a place is where a person would put it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Confidence {
-    /// Nothing told where the newest text ends, or markup is left open there.
+    /// Nothing told where the newest text ends, only one form of the body did, or markup is left open there.
     Low,
     /// Recognised by its looks.
     Medium,
@@ -215,7 +215,7 @@ fn insertions<'a>(
         if target != index {
             continue;
         }
-        let (at, rule, confidence) = place(analysis.header_kind, segment, placed.placement);
+        let (at, rule, confidence) = place(analysis, segment, placed.placement);
         report.push(PlacementReport {
             id: placed.id.clone(),
             part: segment.part,
@@ -234,14 +234,16 @@ fn insertions<'a>(
 }
 
 /// The offset in the decoded text, what it was recognised by, and how sure that is.
-fn place(header_kind: Kind, segment: &Segment, placement: Placement) -> (usize, &'static str, Confidence) {
+fn place(analysis: &Analysis, segment: &Segment, placement: Placement) -> (usize, &'static str, Confidence) {
     let points = &segment.points;
     let open = if points.end_is_open { Confidence::Low } else { Confidence::High };
+    // The two forms are read apart; when only one of them finds quoted mail, one of them is wrong.
+    let agreed = if analysis.is_one_sided() { Confidence::Low } else { Confidence::High };
     match (placement, points.boundary) {
         (Placement::End, _) => (points.end, "end", open),
-        (Placement::NewestReply, Some(boundary)) => (boundary.at, boundary.rule, boundary.confidence),
-        (Placement::NewestReply, None) if points.interleaved => (points.end, "interleaved", open.min(Confidence::Medium)),
-        (Placement::NewestReply, None) if header_kind == Kind::New => (points.end, "end", open),
+        (Placement::NewestReply, Some(boundary)) => (boundary.at, boundary.rule, boundary.confidence.min(agreed)),
+        (Placement::NewestReply, None) if points.interleaved => (points.end, "interleaved", open.min(Confidence::Medium).min(agreed)),
+        (Placement::NewestReply, None) if analysis.header_kind == Kind::New => (points.end, "end", open),
         (Placement::NewestReply, None) => (points.end, "no-boundary", Confidence::Low),
     }
 }
