@@ -38,6 +38,8 @@ pub(crate) fn new(assets: BTreeSet<String>, literals: Literals) -> Environment<'
     environment.set_formatter(print);
     environment.add_function("image", move |state: &mut State, name: &Value| image(state, &assets, name));
     environment.add_function("joined", joined);
+    // The engine's own keeps the mark of HTML, and a value could then become part of a tag.
+    environment.add_filter("replace", |text: String, from: String, to: String| text.replace(&from, &to));
     environment.add_filter("safe", move |value: &Value| safe(&literals, value));
     environment
 }

@@ -10,25 +10,43 @@
 //! | `signatures.toml` | optional: variables, and signatures whose files have other names |
 //!
 //! ```toml
-//! [variables]                      # for every template; a person's own attribute of that name comes first
+//! [variables]                      # for every template
 //! companyName = "Northwind Harbour"
+//! region = "DE"                    # where a telephone number without a country code is taken to be from
+//!
+//! [group."sales".variables]        # for members of the group with that id; the first group in this file that has the value counts
+//! slogan = "Berths for every draught"
+//!
+//! [locale.de.variables]            # for messages in German; `de-AT` would be nearer than `de`
+//! companyName = "Nordwind Hafen"
 //!
 //! [signature.campaign]             # the signature `campaign` from a template that others use as well
-//! html = "banner.html"
+//! html = "banner.html"             # and `text = "banner.txt"`
 //! variables.image = "spring.png"
+//!
+//! [links]
+//! domains = ["northwind.example"]  # whose links `campaign()` may change, their subdomains included
+//!
+//! [budget]                         # what one signature may weigh without a warning; B, KiB or MiB
+//! html = "24 KiB"                  # the default: Gmail clips a message at 102 KB
+//! images = "100 KiB"               # the default
 //! ```
 //!
 //! # What a template sees
 //!
 //! Every attribute of the person under its own name, for example `{{ displayName }}` or `{{ extensionAttribute7 }}`; names that are not
-//! identifiers as `{{ person["cost-center"] }}`. Besides: `email`, `groups`, `locale`, and `now` with `.year`, `.month`, `.day`,
-//! `.date`. What is absent is empty, never an error. Values are text: HTML in them is escaped in HTML templates, template syntax in them
-//! is not evaluated, line breaks become commas, and a link may only lead to `http`, `https`, `mailto`, `tel` or `sms`.
+//! identifiers as `{{ person["cost-center"] }}`. The manager's are `{{ manager.displayName }}` and so on, and likewise those of anybody
+//! whose attributes come as `NAME.ATTRIBUTE`. Which value counts when several have the name: person, signature, group, locale, tenant.
+//! Besides: `email`, `groups`, `locale`, `now` with `.year`, `.month`, `.day`, `.date`, `direction` (`ltr` or `rtl`, by the locale) and
+//! its sides `start` and `end` (`left` or `right`). `photo` is there only when it names an asset or an `https` address. What is absent
+//! is empty, never an error. Values are text: HTML in them is escaped in HTML templates, template syntax in them is not evaluated, line
+//! breaks become commas, a link may only lead to `http`, `https`, `mailto`, `tel` or `sms`, and a style may fetch nothing.
 //!
 //! # Empty fields
 //!
 //! - **HTML**: an element with `data-if` is left out, with its label and everything else inside, unless what it names is there:
-//!   `<tr data-if="mobilePhone"><td>Mobile</td><td>{{ mobilePhone }}</td></tr>`. Any condition goes: `data-if="city or country"`.
+//!   `<tr data-if="mobilePhone"><td>Mobile</td><td>{{ mobilePhone }}</td></tr>`. Any condition goes: `data-if="city or country"`. An
+//!   image whose address turns out empty is left out by itself.
 //! - **Text**: a line is left out when it prints something and all that it prints is empty: `Mobile  {{ mobilePhone }}`.
 //! - **Both**: `{{ joined(" · ", city, postalCode, country) }}` puts the separator only between values that are there.
 //!
@@ -36,17 +54,33 @@
 //!
 //! | | |
 //! |---|---|
-//! | `image("logo.png")` | the address of an image that the host attaches: `<img src="{{ image('logo.png') }}">` |
+//! | `image("logo.png")`, `image(photo)` | the address of an image that the host attaches, or of one at an `https` address |
 //! | `joined(separator, value, ...)` | the values that are there |
-//! | `value \| phone` | `+442079460018` as `+44 207 946 0018`; a number that is already grouped stays |
-//! | `value \| tel` | digits and `+` only, for `href="tel:{{ mobilePhone \| tel }}"` |
-//! | `upper`, `lower`, `title`, `urlencode`, `default("...")` and the rest of Jinja's | |
+//! | `value \| phone`, `phone("national")`, `phone("e164")` | a number as its country writes it, by default with the country code. A number without one is of `region`, `usageLocation` or `country`, or of `phone(region="DE")`. What is no number stays as it was written |
+//! | `value \| tel` | what is dialled, for `href="tel:{{ mobilePhone \| tel }}"` |
+//! | `value \| date("long")` | a date as the language writes it: `short`, `medium`, `long`, `full`; of `now` or of `YYYY-MM-DD`. Another language: `date("long", "de")` |
+//! | `upper`, `lower`, `title`, `sentence` | letter case by the language of the message, or by another: `upper("tr")` |
+//! | `value \| ltr` | a number or an address that stays in one piece in text from right to left |
+//! | `vcard()`, `vcard("4.0", address=false)` | the person's card, for `qr(vcard())`; 3.0 unless told |
+//! | `qr(text, module=3)` | a QR code as a table, one module 2 to 6 pixels wide; nothing for more than 256 octets. A code for an address has about 15 KiB of HTML, one for a card more than the budget |
+//! | `campaign(url, source="email", medium="signature", campaign="spring")` | the link with `utm_` parameters (also `term`, `content`); links that lead elsewhere are refused, or left alone when a value leads there |
+//! | `" &middot; " \| safe` | HTML of the template's own. Only text in quotes: a value stays text |
+//! | `urlencode`, `default("...")` and the rest of Jinja's | |
+//!
+//! # Light, dark and narrow
+//!
+//! Mail clients keep inline styles only, so no media query can tell light from dark, and `color-scheme` counts in a document's head
+//! only. What works in both: names without a colour, which follow the message; mid-tones for the rest (`#6f7a83` and `#1f829a` have
+//! about the same contrast, near 4, on white and on `#1f1f1f`); pictures and coloured areas on a plate of their own. For Outlook's Word
+//! engine: tables, widths in attributes, and `mso-line-height-rule:exactly` beside every `line-height`. 320 pixels fit every phone.
 //!
 //! # Limits
 //!
 //! A template has no clock, no files and no network, and a bounded amount of work and output. HTML that mail clients remove or that
 //! would reach beyond the signature (`style` and `script` elements, event handlers, forms, frames) is refused when the templates are
-//! read, and so are unknown images and filters: with file and line.
+//! read, and so are unknown images and filters: with file and line. So is what would let a value choose an element or an attribute.
+//! Style sheets are not inlined: an inliner has to parse a document, and a template is none until it is rendered. Warnings with file
+//! and line are given for images without `alt`, `width` or `height` or fetched without encryption, links without text, and weight.
 //!
 //! This crate does not know which signature is chosen, and never sees the message.
 
@@ -217,5 +251,7 @@ fn within_limits(id: &str, fragment: Fragment) -> Result<Fragment, PluginError> 
 
 signet_plugin_sdk::renderer!(Templates);
 
+#[cfg(test)]
+mod harmless;
 #[cfg(test)]
 mod tests;

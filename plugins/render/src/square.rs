@@ -62,7 +62,7 @@ fn row(html: &mut String, code: &QrCode, y: i32, module: u32) -> std::fmt::Resul
         let run = (x..code.size()).take_while(|x| code.get_module(*x, y) == dark).count();
         html.push_str("<td");
         if dark {
-            html.push_str(" bgcolor=\"#000000\"");
+            html.push_str(" bgcolor=\"black\"");
         }
         if run > 1 {
             write!(html, " colspan=\"{run}\"")?;

@@ -308,3 +308,85 @@ fn the_demo_renders_as_it_should() {
     assert_eq!(render("banner", &hanna).images, ["harbour-days.png"]);
     assert_eq!(render("company", &person(&[])).text.unwrap(), "Northwind Harbour · northwind.example · +49 40 55501400");
 }
+
+#[test]
+fn other_people_are_seen_under_their_own_names_only() {
+    let attributes = [("displayName", "Ada"), ("manager.displayName", "Grace <1>"), ("manager.mobilePhone", " ")];
+    for (template, expected) in [
+        ("{{ manager.displayName }} {{ manager }}", "Grace &lt;1&gt; Grace &lt;1&gt;"),
+        ("<b data-if='manager.displayName'>x</b><i data-if='manager.mobilePhone'>y</i><u data-if='assistant'>z</u>", "<b>x</b>"),
+        ("{{ manager.jobTitle }}{{ assistant.displayName }}{{ assistant }}", ""),
+    ] {
+        assert_eq!(html(template, &attributes), expected, "{template}");
+    }
+    assert_eq!(templates(&[("a.html", "{{ manager.displayName }}")]).describe().attributes, ["manager.displayName"]);
+}
+
+#[test]
+fn a_photo_is_there_when_its_image_is() {
+    let template = "<img data-if=\"photo\" src=\"{{ image(photo) }}\" alt=\"\" width=\"1\" height=\"1\">x<img src=\"{{ image(photo) }}\">";
+    for (photo, expected) in [("logo.png", "cid:logo.png"), ("https://a.example/p.png?a=1&b", "https://a.example/p.png?a=1&amp;b")] {
+        let img = format!("<img src=\"{expected}\" alt=\"\" width=\"1\" height=\"1\">x<img src=\"{expected}\">");
+        assert_eq!(html(template, &[("photo", photo)]), img);
+    }
+    for photo in ["", "none.png", "http://a.example/p.png", "https://a.example\\@b"] {
+        assert_eq!(html(template, &[("photo", photo)]), "x", "{photo}");
+    }
+}
+
+#[test]
+fn what_could_be_better_is_a_warning() {
+    let long = "x".repeat(2048);
+    let settings = ("signatures.toml", "[links]\ndomains = ['northwind.example']\n[budget]\nhtml = '1 KiB'\nimages = '999 B'");
+    for (files, expected) in [
+        (
+            vec![("a.html", "\n<img src='https://x' alt=''>")],
+            "a.html:2 width: this image has no width, so Outlook shows it in its own size",
+        ),
+        (vec![("a.html", long.as_str()), settings], "a.html:0 budget.html: this signature has 2048 octets of HTML, and the budget is 1024"),
+        (vec![("a.html", "{{ image('logo.png') }}"), settings], "a.html:0 budget.images: this signature has 1000 octets of images"),
+        (vec![("a.html", "\n{{ campaign('https://b.example') }}"), settings], "a.html:2 : invalid operation: campaign() changes links to"),
+        (vec![("a.html", "{{ campaign('https://b.example') }}")], "a.html:1 : invalid operation: campaign() needs the domains"),
+        (
+            vec![("a.html", "{% include 'b.txt' %}"), ("b.txt", "x")],
+            "a.html:1 : template not found: tried to include non-existing template",
+        ),
+        (vec![("a.html", "{{ a | phone('loud') }}")], "a.html:1 : invalid operation: \"loud\" is no style of numbers"),
+    ] {
+        let found = findings(&files);
+        assert!(found[0].starts_with(expected), "{found:?}");
+    }
+}
+
+#[test]
+fn every_signature_of_the_demo_is_without_findings() {
+    macro_rules! more {
+        ($($name:literal),*) => { [$(($name, include_str!(concat!("../../../config/demo/templates/", $name)))),*] };
+    }
+    let mut all = demo();
+    all.extend(more!(
+        "classic.html",
+        "classic.txt",
+        "modern.html",
+        "modern.txt",
+        "compact.html",
+        "compact.txt",
+        "executive.html",
+        "executive.txt",
+        "rtl.html",
+        "rtl.txt",
+        "campaign.html",
+        "campaign.txt",
+        "card.html",
+        "card.txt"
+    ));
+    let files: Vec<File> = all.into_iter().map(|(name, content)| file(name, content)).collect();
+    let assets = ["logo.png", "harbour-days.png", "harbour-june.png", "compass.png", "hanna.png"];
+    let assets = assets.map(|name| Asset { name: name.into(), media_type: "image/png".into(), size: 5000 });
+    let (templates, summary) = Templates::configure(&files, &assets).unwrap();
+    assert_eq!(summary.warnings, vec![]);
+    for id in &summary.signatures {
+        let fragment = templates.render(id, &person(&[]), "en-GB", &now(), &Format::Alternative).unwrap();
+        assert!(fragment.html.is_some_and(|html| html.len() < 24 << 10) && fragment.text.is_some(), "{id}");
+    }
+}
