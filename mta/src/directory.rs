@@ -47,8 +47,8 @@ struct Piece {
     length: u32,
 }
 
-/// The attribute that names another person.
-const MANAGER: &str = "manager";
+/// Attributes whose value may be the address of another person.
+const RELATED: [&str; 2] = ["manager", "assistant"];
 
 /// Whether a finding makes the directory unusable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,18 +84,20 @@ impl Directory {
         text::from_csv(text)
     }
 
-    /// The person with this address; for an unknown one, the address is all there is. An attribute `manager` that is somebody's address adds
-    /// that person's attributes as `manager.NAME`, and the address itself as `manager.email`.
+    /// The person with this address; for an unknown one, the address is all there is. An attribute `manager` or `assistant` that is somebody's
+    /// address adds that person's attributes as `manager.NAME` or `assistant.NAME`, and the address itself as `manager.email`.
     pub fn person(&self, mailbox: &Mailbox) -> Person {
         let (local, domain) = (mailbox.local().to_owned(), mailbox.domain().as_str().to_owned());
         let Some(entry) = self.find(mailbox) else { return Person { local, domain, ..Person::default() } };
         let own = || self.attributes_of(entry);
-        let manager = own().find(|(name, _)| *name == MANAGER).and_then(|(_, address)| Mailbox::parse(address).ok());
         let mut attributes: Vec<(String, String)> = own().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        if let Some((manager, entry)) = manager.and_then(|manager| self.find(&manager).map(|entry| (manager, entry))) {
-            attributes.push((format!("{MANAGER}.email"), manager.as_str().to_owned()));
-            let of_manager = self.attributes_of(entry).filter(|(name, _)| *name != MANAGER);
-            attributes.extend(of_manager.map(|(name, value)| (format!("{MANAGER}.{name}"), value.to_owned())));
+        for (relation, address) in own().filter(|(name, _)| RELATED.contains(name)) {
+            let other = Mailbox::parse(address).ok();
+            if let Some((other, entry)) = other.and_then(|other| self.find(&other).map(|entry| (other, entry))) {
+                attributes.push((format!("{relation}.email"), other.as_str().to_owned()));
+                let theirs = self.attributes_of(entry).filter(|(name, _)| !RELATED.contains(name));
+                attributes.extend(theirs.map(|(name, value)| (format!("{relation}.{name}"), value.to_owned())));
+            }
         }
         Person { local, domain, attributes, groups: self.group_ids(entry) }
     }

@@ -93,7 +93,9 @@ fn descend(value: &DeValue<'_>, offset: usize, wanted: bool, named: &mut Vec<(St
 /// Attributes that rules or templates name and nobody in the directory has.
 fn attributes(workbench: &Workbench) -> Vec<Diagnostic> {
     let known = workbench.folder.directory.attribute_names();
-    let own = |name: &str| known.iter().any(|known| known == name.strip_prefix("manager.").unwrap_or(name));
+    let own = |name: &str| {
+        known.iter().any(|known| known == name.strip_prefix("manager.").or_else(|| name.strip_prefix("assistant.")).unwrap_or(name))
+    };
     let by_rules = workbench.selector.description().attributes.iter().map(|name| (name, &workbench.folder.rules));
     let by_templates = workbench.renderer.description().attributes.iter().map(|name| (name, &workbench.folder.templates));
     let unknown = by_rules.chain(by_templates).filter(|(name, _)| !own(name));
