@@ -12,7 +12,7 @@ use crate::environment::{Images, Literals};
 use crate::layers::Values;
 use crate::markup::{self, Problem};
 use crate::settings::{self, Budget};
-use crate::{Signature, Templates, card, environment, filters, lints, locale, phone};
+use crate::{Signature, Templates, card, clean, environment, filters, lints, locale, phone};
 
 /// Everything that is read before the templates are tried.
 struct Reading<'a> {
@@ -20,6 +20,8 @@ struct Reading<'a> {
     findings: Vec<Diagnostic>,
     signatures: BTreeMap<String, Signature>,
     environment: Environment<'static>,
+    /// The texts in quotes of what stays of the files.
+    literals: BTreeSet<String>,
     computes_values: bool,
 }
 
@@ -29,9 +31,16 @@ pub(crate) fn configure(files: &[File], assets: &[Asset]) -> Result<(Templates, 
     let names: BTreeSet<String> = assets.iter().map(|asset| asset.name.clone()).collect();
     let literals = Literals::default();
     let environment = environment::new(names.clone(), Arc::clone(&literals));
-    let mut reading = Reading { files, findings: Vec::new(), signatures: BTreeMap::new(), environment, computes_values: false };
+    let mut reading = Reading {
+        files,
+        findings: Vec::new(),
+        signatures: BTreeMap::new(),
+        environment,
+        literals: BTreeSet::new(),
+        computes_values: false,
+    };
     reading.read_files(&names);
-    literals.get_or_init(|| files.iter().flat_map(|file| lints::literals(&file.content)).collect());
+    literals.get_or_init(|| std::mem::take(&mut reading.literals));
     let settings = settings::read(files, &mut reading.signatures, &mut reading.findings);
     filters::add(&mut reading.environment, settings.domains);
     if reading.signatures.is_empty() {
@@ -59,6 +68,7 @@ impl Reading<'_> {
     fn read_files(&mut self, assets: &BTreeSet<String>) {
         for file in self.files {
             let Some((stem, kind)) = file.name.rsplit_once('.').filter(|(_, kind)| ["html", "txt"].contains(kind)) else {
+                self.literals.extend(lints::literals(&file.content));
                 if file.name != settings::FILE {
                     let message = format!("is not read: templates end in `.html` or `.txt`, and settings are in `{}`", settings::FILE);
                     self.findings.push(diagnostic(Severity::Warning, &file.name, 0, "", message));
@@ -75,25 +85,29 @@ impl Reading<'_> {
     fn read_template(&mut self, file: &File, html: bool, assets: &BTreeSet<String>) {
         let mut source = file.content.clone();
         if html {
-            let prepared = markup::prepare(&file.content);
-            self.report(Severity::Error, file, prepared.problems);
-            self.report(Severity::Warning, file, lints::find(&file.content));
+            let cleaned = clean::clean(&source);
+            self.report(Severity::Error, &file.name, &source, cleaned.errors);
+            self.report(Severity::Warning, &file.name, &source, cleaned.warnings);
+            self.report(Severity::Warning, &file.name, &cleaned.source, lints::find(&cleaned.source));
+            let prepared = markup::prepare(&cleaned.source);
+            self.report(Severity::Error, &file.name, &cleaned.source, prepared.problems);
             self.computes_values |= prepared.computes_values;
             source = prepared.source;
         }
-        for (offset, image) in named_images(&file.content).filter(|(_, image)| !assets.contains(*image) && !image.starts_with("https://")) {
+        self.literals.extend(lints::literals(&source));
+        for (offset, image) in named_images(&source).filter(|(_, image)| !assets.contains(*image) && !image.starts_with("https://")) {
             let known = assets.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             let message = format!("there is no image {image:?}; the assets are: {known}");
-            self.error(&file.name, line(&file.content, offset), "image", message);
+            self.error(&file.name, line(&source, offset), "image", message);
         }
         if let Err(error) = self.environment.add_template_owned(file.name.clone(), source) {
             self.engine_error(Severity::Error, &file.name, &error);
         }
     }
 
-    fn report(&mut self, severity: Severity, file: &File, problems: Vec<Problem>) {
+    fn report(&mut self, severity: Severity, file: &str, text: &str, problems: Vec<Problem>) {
         for Problem { offset, key, message } in problems {
-            self.findings.push(diagnostic(severity.clone(), &file.name, line(&file.content, offset), &key, message));
+            self.findings.push(diagnostic(severity.clone(), file, line(text, offset), &key, message));
         }
     }
 

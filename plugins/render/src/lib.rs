@@ -74,23 +74,48 @@
 //! about the same contrast, near 4, on white and on `#1f1f1f`); pictures and coloured areas on a plate of their own. For Outlook's Word
 //! engine: tables, widths in attributes, and `mso-line-height-rule:exactly` beside every `line-height`. 320 pixels fit every phone.
 //!
+//! # Templates from elsewhere
+//!
+//! Another service, a word processor or a builder exports a document with a style sheet; it can be used as it is. Everything below is told
+//! as a warning, with file and line, when the templates are read, and nothing is changed in the files.
+//!
+//! - **Style sheets are inlined.** The declarations of a `<style>` element are written into the `style` attributes of the elements that
+//!   its rules mean, in front of what is there, and the element goes. A selector may have types, `.classes`, `#ids` and `*`, also
+//!   together (`td.name`), in lists, below each other (`table td`) and right below (`tr > td`, which is taken from the tags as they are
+//!   written: no `tbody` is made up). The more specific rule wins, then the later one, then the element's own style. `!important` wins
+//!   over that as well: such a declaration goes last, without the word.
+//! - **Rules count for their own file**, and for all of it: not for what it includes, not under a condition. Conditions between tags are
+//!   looked through. A class or an id that is computed, or that a condition may leave out, is no match; its style is
+//!   `style="color: {{ colour }}"`. There is no template code in a style sheet.
+//! - **Classes that the rules name are removed**, because the style sheet of another mail would meet them. Other classes stay.
+//! - **What cannot be an inline style is left out**: `@media`, `@import`, `@font-face` and the rest, media other than `screen`, states and
+//!   parts (`a:hover`, `::before`), attributes (`[href]`), neighbours (`h1 + p`). So are declarations that fetch, run or hide something
+//!   (`url()`, `expression()`, `behavior`, `\`) or leave the signature (`position: fixed`, `absolute`, `sticky`), also in a `style` attribute.
+//! - **What mail clients remove is left out**: `DOCTYPE`, `html`, `head` and `body` (their content stays; a `body` with a style, a `lang` or a
+//!   `dir` becomes a `div`), `meta`, `link`, `base`, `title`, `script`, `noscript`, `svg`, `math`, frames, objects, event handlers, links to
+//!   `javascript:`, and comments other than Outlook's conditions and those with template code. Of a form, `input`, `select` and `textarea`
+//!   go; what else is in it stays.
+//! - **Never left out is what computes something**: template code in such a part is an error, and so is a part without an end.
+//!
 //! # Limits
 //!
-//! A template has no clock, no files and no network, and a bounded amount of work and output. HTML that mail clients remove or that
-//! would reach beyond the signature (`style` and `script` elements, event handlers, forms, frames) is refused when the templates are
-//! read, and so are unknown images and filters: with file and line. So is what would let a value choose an element or an attribute.
-//! Style sheets are not inlined: an inliner has to parse a document, and a template is none until it is rendered. Warnings with file
-//! and line are given for images without `alt`, `width` or `height` or fetched without encryption, links without text, and weight.
+//! A template has no clock, no files and no network, and a bounded amount of work and output. What would let a value choose an element,
+//! an attribute or where a link leads is refused when the templates are read, and so are unknown images and filters: with file and line.
+//! So are `autoescape` and `raw`, and tags and comments without an end, which would take the rest of the message along. Warnings are given
+//! for images without `alt`, `width` or `height` or fetched without encryption, links without text, and weight.
 //!
 //! This crate does not know which signature is chosen, and never sees the message.
 
 mod campaign;
 mod card;
+mod clean;
 mod configure;
 mod context;
+mod css;
 mod dates;
 mod environment;
 mod filters;
+mod inline;
 mod layers;
 mod letters;
 mod lints;
@@ -98,6 +123,7 @@ mod locale;
 mod markup;
 mod phone;
 mod plain;
+mod selector;
 mod settings;
 mod square;
 mod tag;

@@ -1,17 +1,11 @@
-//! What HTML templates may contain, `data-if`, and where links may lead.
+//! What HTML templates may print where, `data-if`, and where links may lead. What templates may not contain at all has been taken out
+//! before, in `clean`.
 
 use std::ops::Range;
 
-use crate::tag::{Attribute, Piece, Pieces};
-
-/// Elements that mail clients remove or that reach beyond the signature.
-const REFUSED: [&str; 22] = [
-    "applet", "base", "body", "button", "embed", "form", "frame", "frameset", "head", "html", "iframe", "input", "link", "math", "meta",
-    "object", "script", "select", "style", "svg", "textarea", "title",
-];
-
-/// Elements without an end tag.
-const VOID: [&str; 7] = ["area", "br", "col", "hr", "img", "source", "wbr"];
+use crate::css;
+use crate::inline::VOID;
+use crate::tag::{self, Attribute, Piece, Pieces};
 
 /// Attributes that hold an address.
 const ADDRESSES: [&str; 4] = ["background", "cite", "href", "src"];
@@ -21,6 +15,9 @@ const SCHEMES: [&str; 6] = ["cid", "http", "https", "mailto", "sms", "tel"];
 
 /// What stands in for an address with another scheme.
 const NOWHERE: &str = "#";
+
+/// What is wrong with a tag that would take along what comes behind it.
+const UNFINISHED: &str = "is a tag that does not end before the next one begins: add `>`";
 
 /// The end of a condition. With its `+` it keeps the line end behind it, which may be the only space between two words.
 const END: &str = "{% endif +%}";
@@ -58,10 +55,11 @@ struct Open {
 pub(crate) fn prepare(template: &str) -> Prepared {
     let mut prepared = Prepared { source: String::with_capacity(template.len() + 256), ..Prepared::default() };
     let mut open: Vec<Open> = Vec::new();
+    prepared.check_statements(template);
     for piece in Pieces::of_template(template) {
         match piece {
             Piece::Start { name, span, attributes, closed } => {
-                prepared.check(template, &name, span.start, &attributes);
+                prepared.check(template, &name, &span, &attributes);
                 let condition = attributes.iter().find(|attribute| attribute.name == "data-if");
                 let childless = closed || VOID.contains(&name.as_str());
                 if let Some(condition) = condition {
@@ -79,6 +77,9 @@ pub(crate) fn prepare(template: &str) -> Prepared {
                 prepared.source.push_str(&template[span]);
             }
             Piece::End { name, span } => {
+                if name.contains('<') || !template[span.clone()].ends_with('>') {
+                    prepared.problem(span.start, &format!("</{name}>"), UNFINISHED);
+                }
                 prepared.source.push_str(&template[span]);
                 match open.last_mut().filter(|inner| inner.name == name) {
                     Some(inner) if inner.depth == 0 => {
@@ -126,29 +127,36 @@ impl Prepared {
         self.source.push_str(&template[attribute.span.end..span.end]);
     }
 
-    /// Code outside of tags: it may neither begin a tag nor switch off that values are escaped.
+    /// Code outside of tags: it may not be a part of one, whatever it prints or hides.
     fn check_code(&mut self, template: &str, span: Range<usize>) {
-        let code = &template[span.clone()];
-        if code.starts_with("{{") && template[..span.start].ends_with(['<', '/', '!']) && opens_tag(&template[..span.start]) {
-            self.problem(span.start, code, "prints the name of an element, which a value could choose; write the name");
-        }
-        let statement = code.strip_prefix("{%").map(|code| code.trim_start_matches(['-', '+']).trim_start());
-        if statement.is_some_and(|statement| statement.starts_with("autoescape")) {
-            self.problem(span.start, "autoescape", "is not allowed: values are always escaped; HTML of your own is `\"...\" | safe`");
+        let before = &template[..span.start];
+        if before.ends_with(['<', '/', '!']) && opens_tag(before) {
+            self.problem(
+                span.start,
+                &template[span],
+                "stands where the name of an element would, which a value could choose; write the name",
+            );
         }
     }
 
-    fn check(&mut self, template: &str, element: &str, offset: usize, attributes: &[Attribute]) {
-        if element.contains('{') {
-            self.problem(offset, &format!("<{element}>"), "prints the name of an element, which a value could choose; write the name");
+    /// Statements, wherever they stand: they may neither switch off that values are escaped nor that code is looked at.
+    fn check_statements(&mut self, template: &str) {
+        for code in tag::code(template) {
+            let statement = tag::statement(&template[code.clone()]).unwrap_or_default();
+            if statement.starts_with("autoescape") {
+                let message = "is not allowed: values are always escaped; HTML of your own is `\"...\" | safe`";
+                self.problem(code.start, "autoescape", message);
+            } else if statement.starts_with("raw") {
+                self.problem(code.start, "raw", "is not allowed: what stands in it would not be looked at; braces are `{{ '{{' }}`");
+            }
         }
-        if REFUSED.contains(&element) {
-            let hint = match element {
-                "style" => "mail clients drop the whole block at times; write `style=\"...\"` on the elements",
-                "html" | "head" | "body" | "title" | "meta" => "a template is the inside of a block, for example one `<table>`",
-                _ => "mail clients remove it",
-            };
-            self.problem(offset, &format!("<{element}>"), format!("is not allowed in a signature; {hint}"));
+    }
+
+    fn check(&mut self, template: &str, element: &str, span: &Range<usize>, attributes: &[Attribute]) {
+        if element.contains('{') {
+            self.problem(span.start, &format!("<{element}>"), "prints the name of an element, which a value could choose; write the name");
+        } else if element.contains('<') || attributes.iter().any(|one| one.name.contains('<')) || !is_whole(template, span, attributes) {
+            self.problem(span.start, &format!("<{element}>"), UNFINISHED);
         }
         for attribute in attributes {
             self.check_attribute(template, attribute);
@@ -161,8 +169,6 @@ impl Prepared {
         let computed = value.contains("{{") || value.contains("{%");
         if !name.is_empty() && name.contains('{') {
             self.problem(span.start, name, "prints the name of an attribute, which a value could choose; write the name");
-        } else if name.starts_with("on") || name == "srcdoc" {
-            self.problem(span.start, name, "is not allowed in a signature; mail clients remove it");
         }
         if name.is_empty() {
             self.problem(span.start, value, "prints between attributes, where a value could become one; put it in quotes behind a name");
@@ -188,9 +194,13 @@ impl Prepared {
     }
 }
 
-/// Whether an address has one of the schemes, or none.
+/// Whether an address has one of the schemes, or none. Where the scheme would be, a character reference can only hide one.
 fn is_safe(address: &str) -> bool {
     let address = address.trim_start();
+    let scheme = address.split([':', '/', '?']).next().unwrap_or_default();
+    if scheme.contains('&') && !scheme.starts_with('#') {
+        return false;
+    }
     match address.find([':', '/', '?', '#']) {
         Some(at) if address[at..].starts_with(':') => SCHEMES.contains(&address[..at].to_ascii_lowercase().as_str()),
         _ => true,
@@ -205,15 +215,14 @@ fn is_named_image(value: &str) -> bool {
     text('"') || text('\'')
 }
 
-/// Whether a text ends in the beginning of a tag: `<`, `</` or `<!`.
-fn opens_tag(text: &str) -> bool {
-    text.trim_end_matches(['/', '!']).ends_with('<')
+/// Whether a start tag has its `>`, and not only one in quotes that nobody closed.
+fn is_whole(template: &str, span: &Range<usize>, attributes: &[Attribute]) -> bool {
+    template[span.clone()].ends_with('>') && attributes.last().is_none_or(|last| last.span.end < span.end)
 }
 
-/// What a value must not bring into a style: an address, or a way to hide one.
-fn is_safe_style(style: &str) -> bool {
-    let style = style.to_ascii_lowercase();
-    !["url(", "expression(", "image-set(", "@import", "\\", "/*"].iter().any(|word| style.contains(word))
+/// Whether a text ends in the beginning of a tag: `<`, `</` or `<!`.
+pub(crate) fn opens_tag(text: &str) -> bool {
+    text.trim_end_matches(['/', '!']).ends_with('<')
 }
 
 /// Replaces every address that a signature may not lead to and every style that would fetch something, and leaves out images that have
@@ -231,7 +240,7 @@ pub(crate) fn without_harm(html: String) -> String {
         for Attribute { name, value, .. } in attributes {
             if ADDRESSES.contains(&name.as_str()) && !is_safe(&html[value.clone()]) {
                 replaced.push((value, NOWHERE));
-            } else if name == "style" && !is_safe_style(&html[value.clone()]) {
+            } else if name == "style" && css::harm(&html[value.clone()]).is_some() {
                 replaced.push((value, ""));
             }
         }
@@ -280,9 +289,6 @@ mod tests {
     #[test]
     fn what_a_signature_may_not_have_is_refused_where_it_stands() {
         for (template, expected) in [
-            ("a<style>b{}</style>", "1 <style>"),
-            ("<SCRIPT src='x'>", "0 <script>"),
-            ("<p onclick='x'>", "2 onclick"),
             ("<td width={{ w }}>", "3 width"),
             ("<td {{ w }}>", "4 {{ w }}"),
             ("<a href='javascript:x'>", "2 href"),
@@ -295,14 +301,28 @@ mod tests {
             ("<{{ a }}>", "1 {{ a }}"),
             ("</{{ a }}>", "2 {{ a }}"),
             ("<t{{ a }}>", "0 <t{{ a }}>"),
+            ("<b<td>", "0 <b<td>"),
+            ("<b c/<td>", "0 <b>"),
+            ("<b c='d>", "0 <b>"),
+            ("</b<td>", "0 </b<td>"),
+            ("</b", "0 </b>"),
             ("<p on{{ a }}='x'>", "2 on{{ a }}"),
+            ("<{# a #}b>", "1 {# a #}"),
+            ("</{% if a %}b{% endif %}>", "2 {% if a %}"),
+            ("<a href='&#106;avascript:x'>", "2 href"),
+            ("<a href='javascript&colon;x'>", "2 href"),
             ("{%- autoescape false %}", "0 autoescape"),
+            ("<p title='{% autoescape false %}'>", "10 autoescape"),
+            ("<!-- {% autoescape 'none' %} -->", "5 autoescape"),
+            ("{% raw %}", "0 raw"),
         ] {
             assert_eq!(problems(template), [expected], "{template}");
         }
         for fine in [
             "<a href='https://x/'>",
             "<a href='/a:b'>",
+            "<a href='#a&amp;b'>",
+            "<a href='https://x/?a=b&amp;c:d'>",
             "{# <style> #}",
             "1 < {{ a }} and <b>/{{ c }}</b>",
             "<!--[if mso]><style></style><![endif]-->",
@@ -339,6 +359,7 @@ mod tests {
         for (html, expected) in [
             ("<td style='color:red;background:URL(https://x)'>a", "<td style=''>a"),
             ("<td style='background:u\\72l(x)'>", "<td style=''>"),
+            ("<td style='color:red; POSITION : fixed'>", "<td style=''>"),
             ("<td style='color:red'>", "<td style='color:red'>"),
             ("a<img src='' alt='x'>b", "ab"),
             ("<img src='cid:x'>", "<img src='cid:x'>"),

@@ -48,6 +48,11 @@ impl<'t> Pieces<'t> {
         Self { text, position: 0, code: false }
     }
 
+    /// Goes on behind a part that is no HTML, such as a script.
+    pub(crate) fn resume_at(&mut self, position: usize) {
+        self.position = position;
+    }
+
     fn rest(&self) -> &'t str {
         &self.text[self.position..]
     }
@@ -172,6 +177,33 @@ impl<'t> Pieces<'t> {
     }
 }
 
+/// Where template code stands in a text, inside of tags and comments as well.
+pub(crate) fn code(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let pieces = Pieces::of_template(text);
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            at += text[at..].find('{')?;
+            if let Some(length) = pieces.code_length(&text[at..]) {
+                at += length;
+                return Some(at - length..at);
+            }
+            at += 1;
+        }
+    })
+}
+
+/// What is in a statement: `if a` of `{%- if a %}`.
+pub(crate) fn statement(code: &str) -> Option<&str> {
+    Some(code.strip_prefix("{%")?.trim_start_matches(['-', '+']).trim_start())
+}
+
+/// The length of the comment that a text begins with, or nothing when it has no end. Browsers take `--!>` for one, too.
+pub(crate) fn comment_length(text: &str) -> Option<usize> {
+    let ends = [("-->", "<!".len()), ("--!>", "<!--".len())].into_iter();
+    ends.filter_map(|(end, from)| Some(from + text.get(from..)?.find(end)? + end.len())).min()
+}
+
 impl Iterator for Pieces<'_> {
     type Item = Piece;
 
@@ -187,7 +219,7 @@ impl Iterator for Pieces<'_> {
         match (first, after.next()) {
             ('<', Some(char)) if char.is_ascii_alphabetic() => return Some(self.start_tag()),
             ('<', Some('/')) if after.next().is_some_and(|char| char.is_ascii_alphabetic()) => return Some(self.end_tag()),
-            _ if rest.starts_with("<!--") => self.position += rest.find("-->").map_or(rest.len(), |at| at + 3),
+            _ if rest.starts_with("<!--") => self.position += comment_length(rest).unwrap_or(rest.len()),
             _ => self.position += first.len_utf8() + self.run(start + first.len_utf8(), |char| char == '<'),
         }
         if self.code && !rest.starts_with("<!--") {

@@ -237,10 +237,7 @@ fn a_fragment_over_the_interfaces_limits_is_refused() {
 fn mistakes_are_named_with_file_and_line() {
     for (files, expected) in [
         (&[("a.html", "x\n{% if %}")][..], "a.html:2 : syntax error: unexpected end of block"),
-        (
-            &[("a.html", "x\n<style>")],
-            "a.html:2 <style>: is not allowed in a signature; mail clients drop the whole block at times; write `style=\"...\"` on the elements",
-        ),
+        (&[("a.html", "x\n<style>")], "a.html:2 <style>: the element has no end tag of its own: add `</style>`"),
         (&[("a.html", "x\n\n{{ image('no.png') }}")], "a.html:3 image: there is no image \"no.png\"; the assets are: banner.png, logo.png"),
         (&[("a.html", "x\n{{ a | nofilter }}")], "a.html:2 : unknown filter: filter nofilter is unknown"),
         (&[("a.html", "{% include '_b.html' %}")], "a.html:1 : template not found: tried to include non-existing template '_b.html'"),
@@ -389,4 +386,60 @@ fn every_signature_of_the_demo_is_without_findings() {
         let fragment = templates.render(id, &person(&[]), "en-GB", &now(), &Format::Alternative).unwrap();
         assert!(fragment.html.is_some_and(|html| html.len() < 24 << 10) && fragment.text.is_some(), "{id}");
     }
+}
+
+#[test]
+fn a_template_from_another_service_is_cleaned_and_its_style_sheet_inlined() {
+    let files = [file("a.html", include_str!("golden/styled.html"))];
+    let (templates, summary) = Templates::configure(&files, &assets()).unwrap();
+    let attributes = [("displayName", "Ada <King>"), ("jobTitle", "Pilot"), ("colour", "#333"), ("mobilePhone", "1")];
+    let rendered = templates.render("a", &person(&attributes), "", &now(), &Format::Html).unwrap().html.unwrap();
+    assert_eq!(rendered, include_str!("golden/styled.inlined.html").trim_end());
+    let warnings: Vec<String> = summary.warnings.iter().map(|warning| format!("{} {}", warning.line, warning.key)).collect();
+    assert_eq!(
+        warnings,
+        [
+            "10 @import url(\"https://fonts.example/harbour.css\")",
+            "18 a:hover",
+            "19 background: url(https://track.example/p.gif)",
+            "20 @media only screen and (max-width: 480px)",
+            "1 <!DOCTYPE",
+            "2 <html>",
+            "3 <head>",
+            "4 <meta>",
+            "5 <meta>",
+            "6 <title>",
+            "7 <link>",
+            "25 <body>",
+            "26 <!-- -->",
+            "27 <form>",
+            "30 onerror",
+            "35 href",
+            "43 <input>",
+            "45 <script>",
+            "14 .sig > tr > td.photo",
+        ]
+    );
+    let unused = &summary.warnings.last().unwrap().message;
+    assert_eq!(unused, "matches nothing in this file, and rules count for their own file only; remove it");
+}
+
+#[test]
+fn lines_are_the_authors_behind_what_is_left_out() {
+    let head =
+        "<!DOCTYPE html>\n<head>\n<style>\ntd { color: red }\n</style>\n</head>\n<td\n onclick=\"a\n\"\n style='x:url(y);\n'>\n<!--\n-->";
+    for (last, expected) in [
+        ("{{ b | nofilter }}", "a.html:14 : unknown filter: filter nofilter is unknown"),
+        ("<p {{ b }}>", "a.html:14 {{ b }}: prints between attributes"),
+        ("{{ image('no.png') }}", "a.html:14 image: there is no image"),
+    ] {
+        let found = findings(&[("a.html", &format!("{head}\n{last}"))]);
+        assert!(found.iter().any(|finding| finding.starts_with(expected)), "{last}: {found:?}");
+    }
+}
+
+#[test]
+fn what_stood_in_a_removed_part_is_no_html_of_the_authors() {
+    let template = "<script>var a = '<b>';</script>{{ a | safe }}{{ '<i>' | safe }}";
+    assert_eq!(html(template, &[("a", "<b>")]), "&lt;b&gt;<i>");
 }
