@@ -183,10 +183,9 @@ proptest! {
                     }
                 }
                 Piece::End { name, .. } => prop_assert!(!REMOVED.contains(&name.as_str()), "{template}\n{html}"),
-                Piece::Code { .. } | Piece::Other { .. } => (),
+                Piece::Other { span } => prop_assert!(!html[span].starts_with("<!"), "{template}\n{html}"),
+                Piece::Code { .. } => (),
             }
         }
-        let lower = html.to_ascii_lowercase();
-        prop_assert!(!["<script", "<style", "<iframe", "<!--", "<form"].iter().any(|word| lower.contains(word)), "{template}\n{html}");
     }
 }
