@@ -213,3 +213,57 @@ fn a_difference_names_the_messages_that_would_leave_otherwise() {
     );
     assert!(!changed.contains("04-reply-gmail.eml:"), "{changed}");
 }
+
+#[test]
+fn a_signature_that_no_message_can_take_is_an_error_with_the_line_of_its_template() {
+    let folder = Folder::new();
+    folder.append("templates/full.html", "\n<p>Too much</p></div>\n");
+    folder.append("templates/reply.html", "\n{% if displayName %}<table><tr><td>x</td></tr>{% endif %}\n");
+    let checked = signatures(&["check", folder.path()]);
+    let lines = text(&checked);
+    let last = |name: &str| fs::read_to_string(folder.0.join(name)).expect("the file is there").lines().count();
+    for expected in [
+        format!("error: templates/full.html:{}: full: </div> closes nothing", last("templates/full.html")),
+        format!("error: templates/reply.html:{}: reply: <table> is not closed", last("templates/reply.html")),
+    ] {
+        assert!(lines.contains(&expected), "{expected}\n{lines}");
+    }
+    assert!(!checked.status.success());
+}
+
+#[test]
+fn what_strangers_would_get_and_what_nobody_can_get_is_warned_about() {
+    let folder = Folder::new();
+    folder.write("templates/full.de.html", "<p>{{ displayName }}</p>");
+    folder.append("templates/signatures.toml", "\n[group.\"salles\".variables]\nslogan = \"x\"\n");
+    folder.write("tenant.toml", "domains = [\"northwind.example\"]\nlocale = \"en-GB\"\n");
+    let lines = text(&signatures(&["check", folder.path()]));
+    for expected in [
+        "templates/full.de.html: is never used: every message has the tenant's locale \"en-GB\"",
+        "group: the directory has no group \"salles\"; it has \"sales\"",
+    ] {
+        assert!(lines.contains(expected), "{expected}\n{lines}");
+    }
+}
+
+#[test]
+fn the_language_is_the_persons_or_the_messages_when_the_tenant_says_so() {
+    let folder = Folder::new();
+    folder.write("templates/full.html", "<p>EN {{ locale }}</p>");
+    folder.write("templates/full.de.html", "<p>DE {{ locale }}</p>");
+    let name = fs::read_to_string(folder.0.join("people.toml")).expect("people");
+    let address = name.split("address = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("somebody").to_owned();
+    folder.write("people.toml", &format!("[[person]]\naddress = \"{address}\"\n[person.attributes]\npreferredLanguage = \"de-AT\"\n"));
+    let eml = folder.0.join("fr.eml");
+    let message = format!("From: {address}\r\nTo: b@b.example\r\nContent-Language: fr\r\n\r\nBonjour\r\n");
+    fs::write(&eml, message).expect("the message can be written");
+    folder.write("rules.toml", "[[rule]]\nname = \"all\"\nsignature = \"full\"\n");
+    let out = folder.0.join("out.eml");
+    let (eml, out_path) = (eml.to_str().expect("text"), out.to_str().expect("text"));
+    for (origins, expected) in [("[]", "EN en-GB"), ("[\"person\"]", "DE de-AT"), ("[\"message\", \"person\"]", "EN fr")] {
+        folder.write("tenant.toml", &format!("locale = \"en-GB\"\nlocale_from = {origins}\n"));
+        let explained = signatures(&["explain", "--folder", folder.path(), "--eml", eml, "--output", out_path]);
+        let signed = fs::read_to_string(&out).unwrap_or_default();
+        assert!(signed.contains(expected), "{origins}: {signed}\n{}", text(&explained));
+    }
+}

@@ -265,6 +265,8 @@ pub struct Tenant {
     pub zone: Zone,
     /// Its language, BCP 47; empty for none.
     pub locale: String,
+    /// Where a message's language is taken from before that one.
+    pub locale_from: Vec<crate::locale::Origin>,
     /// What a peer and a message must prove.
     pub proof: Proof,
     /// Who may log in for it.

@@ -28,6 +28,7 @@ pub mod directory;
 pub mod event;
 pub mod handoff;
 pub mod header;
+pub mod locale;
 pub mod message;
 pub mod mime;
 mod pipeline;

@@ -75,7 +75,7 @@ enum PluginCommand {
     },
     /// Print what a component can do: its imports are all that it can reach.
     Inspect {
-        /// The component.
+        /// The component; `select` and `render` stand for the embedded ones.
         file: PathBuf,
     },
 }
@@ -107,6 +107,9 @@ enum SignaturesCommand {
         /// A made-up message answers an earlier one.
         #[arg(long)]
         reply: bool,
+        /// The message fails SPF, DKIM and DMARC.
+        #[arg(long)]
+        unauthenticated: bool,
         /// A message file in place of a made-up one.
         #[arg(long)]
         eml: Option<PathBuf>,
@@ -295,7 +298,12 @@ fn plugin_build(folder: &Path, output: Option<PathBuf>) -> anyhow::Result<()> {
 }
 
 fn plugin_inspect(file: &Path) -> anyhow::Result<()> {
-    let component = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let embedded = [("select", signet::DEFAULT_SELECTOR), ("render", signet::DEFAULT_RENDERER)];
+    let own = embedded.into_iter().find(|(name, _)| file == Path::new(name) && !file.exists());
+    let component = match own {
+        Some((_, component)) => component.to_vec(),
+        None => std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?,
+    };
     report(&signet::plugin::inspect(&component)?)
 }
 
@@ -315,13 +323,23 @@ fn signatures(command: SignaturesCommand) -> anyhow::Result<ExitCode> {
     let out = &mut io::stdout().lock();
     let good = match command {
         SignaturesCommand::Check { folder } => check_signatures(folder, out)?,
-        SignaturesCommand::Explain { from, delegate, to, subject, text, reply, eml, at, output, folder } => {
+        SignaturesCommand::Explain { from, delegate, to, subject, text, reply, unauthenticated, eml, at, output, folder } => {
             let workbench = Workbench::open(folder)?;
             let question = Question::at(time(at.as_deref(), &workbench)?);
             let message = eml.map(|eml| std::fs::read(&eml).with_context(|| format!("{} cannot be read", eml.display()))).transpose()?;
             let kind = if reply { Kind::Reply } else { Kind::New };
             let text = text.unwrap_or(question.text);
-            let answered = workbench.answer(&Question { from, delegate, to, subject, text, kind, message, ..question })?;
+            let answered = workbench.answer(&Question {
+                from,
+                delegate,
+                to,
+                subject,
+                text,
+                kind,
+                message,
+                authenticated: !unauthenticated,
+                ..question
+            })?;
             explain(&answered, out)?;
             if let Some(output) = output {
                 write_copies(&answered, &output)?;
@@ -331,8 +349,9 @@ fn signatures(command: SignaturesCommand) -> anyhow::Result<ExitCode> {
         SignaturesCommand::Preview { person, signature, locale, at, output, folder } => {
             let workbench = Workbench::open(folder)?;
             let at = time(at.as_deref(), &workbench)?;
-            let locale = locale.as_deref().unwrap_or(workbench.locale());
-            let placed = workbench.render(&signature, &workbench.person(&person), locale, at, Format::Alternative)?;
+            let known = workbench.person(&person);
+            let locale = locale.unwrap_or_else(|| workbench.locale(&known));
+            let placed = workbench.render(&signature, &known, &locale, at, Format::Alternative)?;
             std::fs::write(&output, page(&placed, person.as_str())).with_context(|| format!("{} cannot be written", output.display()))?;
             writeln!(out, "{}", output.display())?;
             true

@@ -220,7 +220,9 @@ fn insert(selected: Selected<'_>, verified: &Verified, site: &Site, event: &mut 
         }
     };
     let marks = Marks { seed: facts::seed(verified.accepted()), domain: site.content_id_domain.clone() };
-    let mut renderer = Rendering { renderer: &plugins.renderer, person: facts::sender(verified, site), done: HashMap::new() };
+    let person = facts::sender(verified, site);
+    let locale = crate::locale::choose(&site.locale_from, &message.headers("content-language"), &person, &site.locale);
+    let mut renderer = Rendering { renderer: &plugins.renderer, person, locale, done: HashMap::new() };
     let mut copies = Vec::with_capacity(decision.copies.len());
     for CopyPlan { recipients, outcome, explanation } in decision.copies {
         let choices = match outcome {
@@ -262,6 +264,7 @@ fn unedited(recipients: Vec<usize>, message: &Message, reason: String, explanati
 struct Rendering<'a> {
     renderer: &'a Renderer,
     person: Person,
+    locale: String,
     done: HashMap<String, Fragment>,
 }
 
@@ -281,7 +284,7 @@ impl Rendering<'_> {
                 Some(fragment) => fragment.clone(),
                 None => {
                     let now = site.zone.moment(verified.accepted().received);
-                    let fragment = self.renderer.render(&choice.id, &self.person, &site.locale, &now, facts::format(message))?;
+                    let fragment = self.renderer.render(&choice.id, &self.person, &self.locale, &now, facts::format(message))?;
                     self.done.insert(choice.id.clone(), fragment.clone());
                     fragment
                 }

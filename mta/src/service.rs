@@ -17,6 +17,7 @@ use crate::cpu::Cpu;
 use crate::directory::Directory;
 use crate::event::MessageEvent;
 use crate::handoff::{Ledger, Pool, Route};
+use crate::locale::Origin;
 use crate::plugin::{Engine, Limits, LoadError, Renderer, Selector};
 use crate::seal;
 use crate::smtp::auth::Logins;
@@ -133,8 +134,10 @@ pub(crate) struct Site {
     pub(crate) maximum_copies: usize,
     /// Local time.
     pub(crate) zone: Zone,
-    /// BCP 47.
+    /// BCP 47, for messages whose language is taken from nowhere else.
     pub(crate) locale: String,
+    /// Where a message's language is taken from.
+    pub(crate) locale_from: Vec<Origin>,
     /// The right-hand side of the Content-IDs of images that are added.
     pub(crate) content_id_domain: String,
 }
@@ -284,6 +287,7 @@ fn site(
         maximum_copies: config.limits.copies,
         zone: configured.zone.clone(),
         locale: configured.locale.clone(),
+        locale_from: configured.locale_from.clone(),
         content_id_domain: config.hostname.to_string(),
         tenant: Arc::clone(tenant),
     })

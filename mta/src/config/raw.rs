@@ -260,6 +260,7 @@ pub(super) struct RawTenant {
     pub(super) partners: List,
     pub(super) time_zone: Leaf,
     pub(super) locale: Leaf,
+    pub(super) locale_from: List,
     pub(super) proof: Section<RawProof>,
     pub(super) login: Vec<Section<RawLogin>>,
     pub(super) alignment: Section<RawAlignment>,

@@ -82,6 +82,7 @@ fn tenant(source: &mut Source<'_>, section: &Section<RawTenant>, listeners: &[Li
         domains,
         zone,
         locale,
+        locale_from: source.values(&raw.locale_from, "[\"message\", \"person\"]", units::locale_origin),
         proof,
         logins,
         unaligned: unaligned(source, &raw.alignment.body.unaligned),

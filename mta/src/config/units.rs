@@ -11,6 +11,7 @@ use ipnet::IpNet;
 
 use super::raw::Scalar;
 use crate::address::Domain;
+use crate::locale::Origin;
 
 /// What is wrong with a value: the end of a sentence that begins with it.
 pub(super) type Fault = String;
@@ -200,15 +201,15 @@ pub(super) fn sha256(scalar: &Scalar) -> Result<[u8; 32], Fault> {
 /// A BCP 47 language tag, by its form.
 pub(super) fn locale(scalar: &Scalar) -> Result<String, Fault> {
     match scalar {
-        Scalar::Text(tag) if is_language_tag(tag) => Ok(tag.clone()),
+        Scalar::Text(tag) if crate::locale::is_language_tag(tag) => Ok(tag.clone()),
         _ => Err("is not a language tag".to_owned()),
     }
 }
 
-fn is_language_tag(tag: &str) -> bool {
-    let mut parts = tag.split('-');
-    let language = parts.next().is_some_and(|part| (2..=3).contains(&part.len()) && part.bytes().all(|octet| octet.is_ascii_alphabetic()));
-    language && parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|octet| octet.is_ascii_alphanumeric()))
+/// Where a message's locale comes from.
+pub(super) fn locale_origin(scalar: &Scalar) -> Result<Origin, Fault> {
+    let Scalar::Text(text) = scalar else { return Err("is not \"message\" or \"person\"".to_owned()) };
+    Origin::parse(text).ok_or_else(|| "is not \"message\" or \"person\"".to_owned())
 }
 
 fn is_number(text: &str) -> bool {

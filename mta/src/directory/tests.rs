@@ -213,3 +213,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_group_among_the_members_by_address_or_id_brings_its_members() {
+    let text = r#"
+[[group]]
+id = "world"
+members = ["emea"]
+[[group]]
+id = "emea"
+members = ["Sales@example.com", "grace@example.com"]
+[[group]]
+id = "sales"
+address = "sales@example.com"
+members = ["ada@example.com", "emea"]
+[[person]]
+address = "ada@example.com"
+[[person]]
+address = "grace@example.com"
+"#;
+    let (directory, findings) = Directory::from_toml(text.as_bytes());
+    assert_eq!(findings, []);
+    for address in ["ada@example.com", "sales@example.com", "grace@example.com"] {
+        assert_eq!(directory.groups(&mailbox(address)), ["emea", "sales", "world"], "{address}");
+    }
+}

@@ -61,7 +61,8 @@ pub(super) fn from_toml(octets: &[u8]) -> (Directory, Vec<Finding>) {
             return (Directory::default(), vec![error_at(line, "", error.message().to_owned())]);
         }
     };
-    let mut reader = Reader { builder: Builder::default(), findings: Vec::new(), places: HashMap::new(), line: &line };
+    let mut reader =
+        Reader { builder: Builder::default(), findings: Vec::new(), places: HashMap::new(), declared: HashMap::new(), line: &line };
     for group in &raw.group {
         reader.declare(group);
     }
@@ -105,7 +106,8 @@ pub(super) fn from_csv(octets: &[u8]) -> (Directory, Vec<Finding>) {
     let (aliases, groups) = (column("aliases"), column("groups"));
     // A record's number of lines is known to the CSV reader alone, so its places are lines already.
     let line = |line: usize| line;
-    let mut reader = Reader { builder: Builder::default(), findings: Vec::new(), places: HashMap::new(), line: &line };
+    let mut reader =
+        Reader { builder: Builder::default(), findings: Vec::new(), places: HashMap::new(), declared: HashMap::new(), line: &line };
     for record in csv.records() {
         let record = match record {
             Ok(record) => record,
@@ -176,6 +178,8 @@ struct Reader<'a> {
     findings: Vec<Finding>,
     /// Where an address was first seen.
     places: HashMap<String, usize>,
+    /// Groups by their ids and their addresses.
+    declared: HashMap<String, u32>,
     line: &'a dyn Fn(usize) -> usize,
 }
 
@@ -189,10 +193,14 @@ impl Reader<'_> {
             return self.error(place, "group.id", format!("{id:?} is already the id of another group"));
         }
         let index = self.builder.group(id);
+        self.declared.insert(id.to_owned(), index);
         if let Some(address) = &group.address {
             let entry = self.builder.entry();
             self.builder.join(entry, index);
             self.address("group.address", address.get_ref(), address.span().start, entry);
+            if let Ok(mailbox) = Mailbox::parse(address.get_ref()) {
+                self.declared.insert(mailbox.key(), index);
+            }
         }
     }
 
@@ -210,7 +218,13 @@ impl Reader<'_> {
         }
     }
 
+    /// A member is a person's address, or a group by its id or its address: then everybody in that group is in this one, too.
     fn member(&mut self, group: &str, address: &str, place: usize) {
+        let nested = Mailbox::parse(address).map_or_else(|_| address.to_owned(), |mailbox| mailbox.key());
+        if let Some(child) = self.declared.get(&nested).copied() {
+            let parent = self.builder.group(group);
+            return self.builder.nest(child, parent);
+        }
         let Some(mailbox) = self.mailbox("group.members", address, place) else { return };
         let key = mailbox.key();
         let entry = match self.builder.entries.get(&key) {

@@ -28,7 +28,7 @@ mod tests;
 use analysis::Analysis;
 pub use classify::{Class, Passed};
 pub use copy::Copy;
-pub use insert::{Confidence, Edited, Marks, PlacementReport, Splice, Unedited, insert};
+pub use insert::{Confidence, Edited, Marks, PlacementReport, Splice, Stray, Unedited, insert, stray};
 pub use read::{MAXIMUM_READ, PartInfo};
 use structure::{Field, Structure, decoded_value};
 

@@ -10,10 +10,11 @@ use std::time::SystemTime;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Workbench, WorkbenchError, finding};
+use super::{Question, Workbench, WorkbenchError, finding};
 use crate::address::Mailbox;
+use crate::mime::{Stray, stray};
 use crate::plugin::{Diagnostic, File, Severity};
-use crate::signature::{Format, Person};
+use crate::signature::{Format, Outcome, Person};
 
 /// Every signature is rendered for so many people, spread over the directory: enough to meet long names and missing fields, and a second's work.
 const PEOPLE: usize = 200;
@@ -23,6 +24,9 @@ pub fn check(workbench: &Workbench, at: SystemTime, out: &mut dyn Write) -> Resu
     let mut findings = workbench.findings.clone();
     findings.extend(ids(workbench));
     findings.extend(groups(workbench));
+    findings.extend(variable_groups(workbench));
+    findings.extend(languages(workbench));
+    findings.extend(unknown_senders(workbench, at));
     findings.extend(attributes(workbench));
     let weights = weigh(workbench, at, &mut findings);
     findings.sort_by(|one, other| (&one.file, one.line, &one.message).cmp(&(&other.file, other.line, &other.message)));
@@ -67,11 +71,101 @@ fn groups(workbench: &Workbench) -> Vec<Diagnostic> {
             collect(table.get_ref(), false, &mut named);
         }
         for (group, offset) in named.into_iter().filter(|(group, _)| known.binary_search(group).is_err()) {
-            let message = format!("the directory has no group {group:?}");
+            let message = format!("the directory has no group {group:?}{}", suggestion(&group, known));
             findings.push(at(file, offset, Severity::Warning, "groups", message));
         }
     }
     findings
+}
+
+/// Groups for which the templates' settings have variables.
+fn variable_groups(workbench: &Workbench) -> Vec<Diagnostic> {
+    let known = workbench.folder.directory.all_groups();
+    let mut findings = Vec::new();
+    for file in workbench.folder.templates.iter().filter(|file| file.name.ends_with(".toml")) {
+        let Ok(table) = DeTable::parse(&file.content) else { continue };
+        let Some(DeValue::Table(groups)) = table.get_ref().get("group").map(|value| value.get_ref()) else { continue };
+        for key in groups.keys().filter(|key| known.binary_search_by(|id| id.as_str().cmp(key.get_ref())).is_err()) {
+            let message = format!("the directory has no group {:?}{}", key.get_ref(), suggestion(key.get_ref(), known));
+            findings.push(in_templates(at(file, key.span().start, Severity::Warning, "group", message)));
+        }
+    }
+    findings
+}
+
+/// Templates of a language in which nothing is ever rendered.
+fn languages(workbench: &Workbench) -> Vec<Diagnostic> {
+    let folder = &workbench.folder;
+    if !folder.locale_from.is_empty() {
+        return Vec::new();
+    }
+    let language = |tag: &str| tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
+    let of_name =
+        |file: &&File| file.name.strip_suffix(".html").or(file.name.strip_suffix(".txt"))?.split_once('.').map(|(_, tag)| language(tag));
+    let foreign = folder.templates.iter().filter(|file| of_name(file).is_some_and(|tag| tag != language(&folder.locale)));
+    foreign
+        .map(|file| {
+            let message = format!(
+                "is never used: every message has the tenant's locale {:?}; write locale_from = [\"person\"] in tenant.toml (and in the \
+                 configuration) to take the language from the sender's preferredLanguage",
+                folder.locale
+            );
+            in_templates(Diagnostic { severity: Severity::Warning, file: file.name.clone(), line: 0, key: String::new(), message })
+        })
+        .collect()
+}
+
+/// Signatures that somebody whom the directory does not know would get, with holes where the person's attributes belong.
+fn unknown_senders(workbench: &Workbench, now: SystemTime) -> Vec<Diagnostic> {
+    let domain = workbench.folder.own_domain().map_or_else(|| "unknown.invalid".to_owned(), |domain| domain.as_str().to_owned());
+    let Ok(stranger) = Mailbox::parse(&format!("{STRANGER}@{domain}")) else { return Vec::new() };
+    let Ok(outside) = Mailbox::parse(OUTSIDE) else { return Vec::new() };
+    let question = Question { from: Some(stranger), to: vec![outside], ..Question::at(now) };
+    let Ok(answered) = workbench.answer(&question) else { return Vec::new() };
+    let personal = &workbench.renderer.description().attributes;
+    let mut findings = Vec::new();
+    for answer in &answered.copies {
+        let Outcome::Sign(choices) = &answer.plan.outcome else { continue };
+        for id in choices.iter().map(|choice| &choice.id) {
+            let named = files_of(workbench, id).any(|file| personal.iter().any(|name| printed(&file.content).any(|word| word == name)));
+            if named {
+                let message =
+                    "somebody whom the directory does not know gets this signature, without name or number; add `sender.known = true` to \
+                               the rule, or choose a signature of the company for them"
+                        .to_owned();
+                findings.push(place(&workbench.folder.rules, &format!("{id:?}"), Severity::Warning, "signature", message));
+            }
+        }
+    }
+    findings
+}
+
+/// An address that no directory has.
+const STRANGER: &str = "signet-check-unknown-sender";
+
+/// Somebody outside every company (RFC 2606 section 2).
+const OUTSIDE: &str = "somebody@outside.invalid";
+
+/// The templates that the signature is rendered from, as far as their names tell.
+fn files_of<'w>(workbench: &'w Workbench, id: &'w str) -> impl Iterator<Item = &'w File> {
+    workbench.folder.templates.iter().filter(move |file| file.name.split('.').next() == Some(id))
+}
+
+/// The words of what a template prints.
+fn printed(template: &str) -> impl Iterator<Item = &str> {
+    let prints = template.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")).map(|(print, _)| print);
+    prints.flat_map(|print| print.split(|char: char| !char.is_alphanumeric() && char != '_'))
+}
+
+/// A known name that differs in letter case only, or in a letter or two.
+fn suggestion(wanted: &str, known: &[String]) -> String {
+    let distance = |known: &&String| strsim::damerau_levenshtein(&wanted.to_lowercase(), &known.to_lowercase());
+    let nearest = known.iter().min_by_key(distance).filter(|known| distance(known) <= 2);
+    nearest.map(|nearest| format!("; it has {nearest:?}")).unwrap_or_default()
+}
+
+fn in_templates(found: Diagnostic) -> Diagnostic {
+    Diagnostic { file: format!("{}/{}", super::folder::TEMPLATES, found.file), ..found }
 }
 
 /// The texts below keys that are called `groups`, with their places.
@@ -105,7 +199,8 @@ fn attributes(workbench: &Workbench) -> Vec<Diagnostic> {
     let written = unknown.filter(|(name, files)| files.iter().any(|file| file.content.contains(name.as_str())));
     written
         .map(|(name, files)| {
-            let mut found = place(files, name, Severity::Warning, name, "nobody in the directory has this attribute".to_owned());
+            let message = format!("nobody in the directory has the attribute {name:?}{}", suggestion(name, known));
+            let mut found = place(files, name, Severity::Warning, "attribute", message);
             if std::ptr::eq(files, &workbench.folder.templates) {
                 found.file = format!("{}/{}", super::folder::TEMPLATES, found.file);
             }
@@ -164,8 +259,14 @@ fn weigh(workbench: &Workbench, at: SystemTime, findings: &mut Vec<Diagnostic>) 
     for id in &workbench.renderer.summary().signatures {
         let mut weight = Weight { id: id.clone(), ..Weight::default() };
         for (address, person) in &people {
-            match workbench.render(id, person, workbench.locale(), at, Format::Alternative) {
-                Ok(placed) => weight.add(address, &placed),
+            match workbench.render(id, person, &workbench.locale(person), at, Format::Alternative) {
+                Ok(placed) => {
+                    weight.add(address, &placed);
+                    if let Some(stray) = placed.fragment.html.as_deref().and_then(stray) {
+                        findings.push(uncontained(workbench, id, address, &stray));
+                        break;
+                    }
+                }
                 Err(error) => {
                     findings.push(Diagnostic {
                         severity: Severity::Error,
@@ -181,6 +282,21 @@ fn weigh(workbench: &Workbench, at: SystemTime, findings: &mut Vec<Diagnostic>) 
         weights.push(weight);
     }
     weights
+}
+
+/// A signature that cannot be put into any message, with the line of its template when that shows the same.
+fn uncontained(workbench: &Workbench, id: &str, address: &str, found: &Stray) -> Diagnostic {
+    let written = files_of(workbench, id).filter(|file| file.name.ends_with(".html"));
+    let in_source = written.filter_map(|file| Some((file, stray(&file.content)?))).find(|(_, other)| other.what == found.what);
+    let message = format!(
+        "{}, so the signature would reach beyond itself and is never added to a message (rendered for {address}); close every element, and close \
+         nothing else: <div>...</div>",
+        found.what
+    );
+    match in_source {
+        Some((file, other)) => in_templates(at(file, other.at, Severity::Error, id, message)),
+        None => Diagnostic { severity: Severity::Error, file: super::folder::TEMPLATES.to_owned(), line: 0, key: id.to_owned(), message },
+    }
 }
 
 impl Weight {

@@ -176,8 +176,8 @@ impl Case<'_> {
     /// The difference between the expected and the rendered fragment.
     fn fragment(&self, raw: &RawFragment) -> Result<Option<String>, WorkbenchError> {
         let person = self.workbench.person(&mailbox(&raw.person)?);
-        let locale = raw.locale.as_deref().unwrap_or(self.workbench.locale());
-        let placed = self.workbench.render(&raw.signature, &person, locale, self.time(raw.at)?, Format::Alternative)?;
+        let locale = raw.locale.clone().unwrap_or_else(|| self.workbench.locale(&person));
+        let placed = self.workbench.render(&raw.signature, &person, &locale, self.time(raw.at)?, Format::Alternative)?;
         let mut differences = String::new();
         for (file, found) in [(&raw.html, placed.fragment.html), (&raw.text, placed.fragment.text)] {
             let Some(file) = file else { continue };

@@ -21,7 +21,8 @@ pub fn explain(answered: &Answered, out: &mut dyn Write) -> Result<(), Workbench
             writeln!(out, "    {} in {}: {} (confidence {confidence})", report.id, report.media_type, report.rule)?;
         }
         if answer.subject_changed {
-            writeln!(out, "    {:?} is taken out of the subject", answered.remove_from_subject.join("\", \""))?;
+            let taken: Vec<String> = answered.remove_from_subject.iter().map(|text| format!("{text:?}")).collect();
+            writeln!(out, "    {} is taken out of the subject", taken.join(", "))?;
         }
     }
     Ok(())

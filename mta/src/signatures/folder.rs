@@ -13,6 +13,7 @@ use super::WorkbenchError;
 use crate::address::{Domain, Mailbox};
 use crate::config::{DEEPEST_FOLDER, Zone, media_type, walk};
 use crate::directory::{self, Directory};
+use crate::locale::Origin;
 use crate::plugin::{Diagnostic, File, Severity};
 use crate::signature::{Asset, Moment, RecipientClass};
 
@@ -32,6 +33,7 @@ pub struct Folder {
     pub(super) selector: Option<Vec<u8>>,
     pub(super) renderer: Option<Vec<u8>>,
     pub(super) locale: String,
+    pub(super) locale_from: Vec<Origin>,
     pub(super) findings: Vec<Diagnostic>,
     domains: Vec<Domain>,
     partners: Vec<Domain>,
@@ -48,6 +50,8 @@ struct RawTenant {
     time_zone: Option<String>,
     #[serde(default)]
     locale: String,
+    #[serde(default)]
+    locale_from: Vec<String>,
     selector: Option<String>,
     renderer: Option<String>,
 }
@@ -82,9 +86,20 @@ impl Folder {
             findings.push(mistake("time_zone", format!("{written:?} {fault}; for example time_zone = \"Europe/Berlin\"")));
             Zone::default()
         });
+        let mut origin = |word: &String| {
+            if Origin::parse(word).is_none() {
+                findings.push(mistake(
+                    "locale_from",
+                    format!("{word:?} is not \"message\" or \"person\"; for example locale_from = [\"person\"]"),
+                ));
+            }
+            Origin::parse(word)
+        };
+        let locale_from = raw.locale_from.iter().filter_map(&mut origin).collect();
         let component = |file: &Option<String>| file.as_ref().map(|file| octets(&path.join(file))).transpose();
         let (selector, renderer) = (component(&raw.selector)?, component(&raw.renderer)?);
-        Ok(Self { rules, templates, assets, directory, selector, renderer, locale: raw.locale, findings, domains, partners, zone, path })
+        let locale = raw.locale;
+        Ok(Self { rules, templates, assets, directory, selector, renderer, locale, locale_from, findings, domains, partners, zone, path })
     }
 
     /// Where a recipient stands.
@@ -96,6 +111,11 @@ impl Folder {
         } else {
             RecipientClass::External
         }
+    }
+
+    /// One of the tenant's own domains.
+    pub(super) fn own_domain(&self) -> Option<&Domain> {
+        self.domains.first()
     }
 
     /// A point in time as plugins see it.

@@ -9,6 +9,7 @@ use mail_parser::MessageParser;
 use super::{Workbench, WorkbenchError};
 use crate::address::Mailbox;
 use crate::header;
+use crate::locale;
 use crate::mime::{Class, Copy, Marks, Message, insert};
 use crate::pipeline::view;
 use crate::signature::{Authentication, CopyPlan, Decision, Explanation, Facts, Format, Kind, Outcome, Person, Placed, Recipient};
@@ -30,6 +31,8 @@ pub struct Question {
     pub kind: Kind,
     /// Further fields of a made-up message.
     pub headers: Vec<(String, String)>,
+    /// Whether the author is proven by SPF, DKIM and DMARC.
+    pub authenticated: bool,
     /// A message file; line ends may be LF.
     pub message: Option<Vec<u8>>,
     /// When.
@@ -47,6 +50,7 @@ impl Question {
             text: "Hello,\n\nthis is what the author writes.\n".to_owned(),
             kind: Kind::New,
             headers: Vec::new(),
+            authenticated: true,
             message: None,
             at,
         }
@@ -106,18 +110,20 @@ impl Workbench {
         Ok(Placed { id: id.to_owned(), placement: crate::signature::Placement::NewestReply, fragment, assets })
     }
 
-    /// The locale of people who have none of their own.
-    pub fn locale(&self) -> &str {
-        &self.folder.locale
+    /// The language of a message from this person that says none itself.
+    pub fn locale(&self, person: &Person) -> String {
+        locale::choose(&self.folder.locale_from, &[], person, &self.folder.locale)
     }
 
     fn copy(&self, plan: CopyPlan, message: &Message, facts: &Facts, remove: &[String]) -> Result<Answer, WorkbenchError> {
         let mut placed = Vec::new();
+        let languages = message.headers("content-language");
+        let locale = locale::choose(&self.folder.locale_from, &languages, &facts.sender, &self.folder.locale);
         let mut copy = match &plan.outcome {
             Outcome::Skip(reason) => Copy::unedited(plan.recipients.clone(), message, reason.clone()),
             Outcome::Sign(choices) => {
                 for choice in choices {
-                    let fragment = self.renderer.render(&choice.id, &facts.sender, self.locale(), &facts.now, facts.format)?;
+                    let fragment = self.renderer.render(&choice.id, &facts.sender, &locale, &facts.now, facts.format)?;
                     let assets = fragment.images.iter().filter_map(|name| self.renderer.asset(name).cloned()).collect();
                     placed.push(Placed { id: choice.id.clone(), placement: choice.placement, fragment, assets });
                 }
@@ -149,7 +155,7 @@ impl Workbench {
             subject: message.subject(),
             headers: headers.collect(),
             kind: message.kind(),
-            authentication: Authentication { spf: "pass", dkim: "pass", dmarc: "pass", arc: "none", aligned: true },
+            authentication: authentication(question.authenticated),
             size: message.content().len() as u64,
             attachments: message.attachments(),
             format: message.format().unwrap_or(Format::Plain),
@@ -170,6 +176,12 @@ impl Workbench {
             groups: self.folder.directory.groups(mailbox),
         }
     }
+}
+
+/// As after the checks of the mail path.
+fn authentication(aligned: bool) -> Authentication {
+    let result = if aligned { "pass" } else { "fail" };
+    Authentication { spf: result, dkim: result, dmarc: result, arc: "none", aligned }
 }
 
 fn passed_unchanged(recipients: usize, reason: &str) -> Decision {

@@ -29,28 +29,45 @@ pub(super) fn html(placed: &[&Placed], images: &Images) -> String {
     out
 }
 
-/// Whether the HTML keeps to itself: it closes what it opens and nothing else, so that it cannot change the message around it. Elements
-/// whose end tag HTML lets out may stay open.
-pub(super) fn is_contained(html: &str) -> bool {
-    let mut open: Vec<&[u8]> = Vec::new();
-    for (_, token) in Tokenizer::new(html.as_bytes()) {
+/// A tag that reaches beyond a signature, so that the message around it would change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stray {
+    /// Where it begins.
+    pub at: usize,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// What keeps the HTML from being put into a message: it must close what it opens and nothing else. Elements whose end tag HTML lets out may
+/// stay open.
+pub fn stray(html: &str) -> Option<Stray> {
+    let mut open: Vec<(&[u8], usize)> = Vec::new();
+    let stray = |at: usize, what: String| Some(Stray { at, what });
+    let shown = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+    for (range, token) in Tokenizer::new(html.as_bytes()) {
         match token {
-            Token::Unfinished => return false,
+            Token::Unfinished => return stray(range.start, "is not finished".to_owned()),
             Token::Start { name, .. } => match elements::class(name) {
-                Class::Root => return false,
+                Class::Root => return stray(range.start, format!("<{}> belongs to a whole document", shown(name))),
                 Class::Void | Class::Break => {}
-                _ => open.push(name),
+                _ => open.push((name, range.start)),
             },
-            Token::End { name } => match open.iter().rposition(|other| other.eq_ignore_ascii_case(name)) {
-                Some(index) if open[index + 1..].iter().all(|other| may_stay_open(other)) => open.truncate(index),
-                Some(_) => return false,
+            Token::End { name } => match open.iter().rposition(|(other, _)| other.eq_ignore_ascii_case(name)) {
+                Some(index) => {
+                    if let Some((left, at)) = open[index + 1..].iter().find(|(other, _)| !may_stay_open(other)) {
+                        return stray(*at, format!("<{}> is not closed before </{}>", shown(left), shown(name)));
+                    }
+                    open.truncate(index);
+                }
                 None if may_stay_open(name) && !open.is_empty() || matches!(elements::class(name), Class::Break | Class::Paragraph) => {}
-                None => return false,
+                None => return stray(range.start, format!("</{}> closes nothing", shown(name))),
             },
             Token::Text(_) | Token::Hidden => {}
         }
     }
-    open.iter().all(|name| may_stay_open(name)) && open.last().is_none_or(|name| !elements::is_raw(name))
+    let raw = open.last().filter(|(name, _)| elements::is_raw(name));
+    let left = open.iter().find(|(name, _)| !may_stay_open(name)).or(raw)?;
+    stray(left.1, format!("<{}> is not closed", shown(left.0)))
 }
 
 fn may_stay_open(name: &[u8]) -> bool {
@@ -210,7 +227,7 @@ mod tests {
             "<!--[if mso]><td><![endif]-->x",
             "<ul><li>a<li>b</ul>",
         ] {
-            assert!(is_contained(html), "{html}");
+            assert_eq!(stray(html), None, "{html}");
         }
         for html in [
             "</div>",
@@ -225,7 +242,7 @@ mod tests {
             "<table></td></table></table>",
             "</td>",
         ] {
-            assert!(!is_contained(html), "{html}");
+            assert!(stray(html).is_some(), "{html}");
         }
     }
 }

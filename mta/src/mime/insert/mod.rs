@@ -19,6 +19,8 @@ use super::analysis::{Analysis, Form, Segment};
 use crate::signature::{Fragment, Kind, Placed, Placement};
 
 mod compose;
+
+pub use compose::{Stray, stray};
 mod fields;
 mod images;
 mod part;
@@ -169,7 +171,7 @@ pub fn insert(message: &Message, placed: &[Placed], marks: &Marks) -> Result<Edi
     if wanted.is_empty() {
         return Err(Unedited { reason: "already-signed" });
     }
-    if !wanted.iter().all(|placed| placed.fragment.html.as_deref().is_none_or(compose::is_contained)) {
+    if !wanted.iter().all(|placed| placed.fragment.html.as_deref().is_none_or(|html| stray(html).is_none())) {
         return Err(Unedited { reason: "malformed-fragment" });
     }
     let images = images::Images::new(&wanted, marks);
