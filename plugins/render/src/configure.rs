@@ -9,7 +9,7 @@ use signet_plugin_sdk::{Address, Diagnostic, File, Moment, Person, Severity, dia
 
 use crate::context::{Context, RESERVED, Shared};
 use crate::environment::{Images, Literals};
-use crate::layers::Values;
+use crate::layers::{Layers, Values};
 use crate::markup::{self, Problem};
 use crate::settings::{self, Budget};
 use crate::{Signature, Templates, card, clean, environment, filters, lints, locale, phone};
@@ -22,6 +22,8 @@ struct Reading<'a> {
     environment: Environment<'static>,
     /// The texts in quotes of what stays of the files.
     literals: BTreeSet<String>,
+    /// The HTML templates by name, as the engine will get them but for `data-if`.
+    cleaned: Vec<(String, String)>,
     computes_values: bool,
 }
 
@@ -37,11 +39,13 @@ pub(crate) fn configure(files: &[File], assets: &[Asset]) -> Result<(Templates, 
         signatures: BTreeMap::new(),
         environment,
         literals: BTreeSet::new(),
+        cleaned: Vec::new(),
         computes_values: false,
     };
     reading.read_files(&names);
     literals.get_or_init(|| std::mem::take(&mut reading.literals));
     let settings = settings::read(files, &mut reading.signatures, &mut reading.findings);
+    reading.lint(&settings.layers);
     filters::add(&mut reading.environment, settings.domains);
     if reading.signatures.is_empty() {
         reading.error("", 0, "", "there is no signature: add a template, for example `full.html`");
@@ -88,20 +92,30 @@ impl Reading<'_> {
             let cleaned = clean::clean(&source);
             self.report(Severity::Error, &file.name, &source, cleaned.errors);
             self.report(Severity::Warning, &file.name, &source, cleaned.warnings);
-            self.report(Severity::Warning, &file.name, &cleaned.source, lints::find(&cleaned.source));
             let prepared = markup::prepare(&cleaned.source);
             self.report(Severity::Error, &file.name, &cleaned.source, prepared.problems);
             self.computes_values |= prepared.computes_values;
             source = prepared.source;
+            self.cleaned.push((file.name.clone(), cleaned.source));
         }
         self.literals.extend(lints::literals(&source));
         for (offset, image) in named_images(&source).filter(|(_, image)| !assets.contains(*image) && !image.starts_with("https://")) {
             let known = assets.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let known = if known.is_empty() { "none".to_owned() } else { known };
             let message = format!("there is no image {image:?}; the assets are: {known}");
             self.error(&file.name, line(&source, offset), "image", message);
         }
         if let Err(error) = self.environment.add_template_owned(file.name.clone(), source) {
             self.engine_error(Severity::Error, &file.name, &error);
+        }
+    }
+
+    fn lint(&mut self, layers: &Layers) {
+        let named = |values: &Values, name: &str| values.iter().any(|(known, value)| known == name && !value.is_empty());
+        for (file, source) in std::mem::take(&mut self.cleaned) {
+            let of_signature = |name: &str| self.signatures.values().any(|signature| named(&signature.values, name));
+            let found = lints::find(&source, &|name| named(&layers.tenant, name) || of_signature(name));
+            self.report(Severity::Warning, &file, &source, found);
         }
     }
 

@@ -46,7 +46,10 @@ fn shape(html: &str) -> Shape {
                 assert!(attribute.name != "href" || !value.trim_start().starts_with("javascript:"), "{html}");
                 assert!(attribute.name != "style" || !value.contains("url("), "{html}");
             }
-            Some((name, attributes.into_iter().map(|attribute| attribute.name).collect()))
+            // A link that leads nowhere has no address.
+            let bare = |attribute: &String| name == "a" && attribute == "href";
+            let names = attributes.into_iter().map(|attribute| attribute.name).filter(|attribute| !bare(attribute)).collect();
+            Some((name, names))
         }
         Piece::End { name, .. } => Some((format!("/{name}"), Vec::new())),
         _ => None,

@@ -3,42 +3,81 @@
 use crate::markup::Problem;
 use crate::tag::{Attribute, Piece, Pieces};
 
+/// A link whose end tag has not come yet.
+struct Link<'t> {
+    offset: usize,
+    /// Whether there is anything in it to read.
+    read: bool,
+    /// Whether something in it is computed.
+    computed: bool,
+    /// The attribute without which it leads nowhere, when nothing in the template asks whether it is there.
+    needs: Option<&'t str>,
+}
+
 /// Findings in an HTML template.
-pub(crate) fn find(template: &str) -> Vec<Problem> {
+/// `always` says which names have a value for everybody.
+pub(crate) fn find(template: &str, always: &dyn Fn(&str) -> bool) -> Vec<Problem> {
     let mut findings = Vec::new();
-    // The link that is open, and whether there is anything in it to read.
-    let mut link: Option<(usize, bool)> = None;
+    let mut link: Option<Link<'_>> = None;
     for piece in Pieces::of_template(template) {
         match piece {
             Piece::Start { name, span, attributes, .. } if name == "img" => {
                 image(&mut findings, template, span.start, &attributes);
                 let readable = value(template, &attributes, "alt").is_some_and(|alt| !alt.is_empty());
-                link = link.map(|(offset, read)| (offset, read || readable));
+                link.iter_mut().for_each(|link| link.read |= readable);
             }
             Piece::Start { name, span, attributes, .. } if name == "a" => {
                 let named =
                     ["aria-label", "title"].iter().any(|name| value(template, &attributes, name).is_some_and(|text| !text.is_empty()));
-                link = Some((span.start, named || value(template, &attributes, "href").is_none()));
+                let href = value(template, &attributes, "href");
+                let needs = href.and_then(|href| needed(template, href)).filter(|name| !always(name));
+                link = Some(Link { offset: span.start, read: named || href.is_none(), computed: false, needs });
             }
-            Piece::End { name, .. } if name == "a" => {
-                if let Some((offset, false)) = link.take() {
-                    let message = "there is nothing to read in this link: write text in it, or `alt=\"...\"` on its image";
-                    findings.push(Problem { offset, key: "<a>".into(), message: message.into() });
-                }
-            }
+            Piece::End { name, .. } if name == "a" => findings.extend(link.take().and_then(Link::problem)),
             Piece::Code { span } => {
                 unsafe_mark(&mut findings, template, span.clone());
                 let prints = template[span].starts_with("{{");
-                link = link.map(|(offset, read)| (offset, read || prints));
+                link.iter_mut().for_each(|link| (link.read, link.computed) = (link.read || prints, true));
             }
             Piece::Other { span } if !template[span.clone()].starts_with("<!--") => {
                 let readable = !template[span].trim().is_empty();
-                link = link.map(|(offset, read)| (offset, read || readable));
+                link.iter_mut().for_each(|link| link.read |= readable);
             }
             _ => (),
         }
     }
     findings
+}
+
+impl Link<'_> {
+    fn problem(self) -> Option<Problem> {
+        let Self { offset, read, computed, needs } = self;
+        if !read {
+            let message = "there is nothing to read in this link: write text in it, or `alt=\"...\"` on its image";
+            return Some(Problem { offset, key: "<a>".into(), message: message.into() });
+        }
+        let needs = needs.filter(|_| !computed)?;
+        let message = format!(
+            "for people without `{needs}` its text stays and leads nowhere; add `data-if=\"{needs}\"` to it or to what is around it"
+        );
+        Some(Problem { offset, key: "href".into(), message })
+    }
+}
+
+/// The attribute that is the whole address but for its scheme, unless a condition of the template names it.
+fn needed<'t>(template: &str, href: &'t str) -> Option<&'t str> {
+    let (before, code) = href.split_once("{{")?;
+    let (code, behind) = code.split_once("}}")?;
+    let name = code.trim();
+    let end = name.find(|char: char| !char.is_alphanumeric() && !matches!(char, '_' | '.')).unwrap_or(name.len());
+    let (name, rest) = name.split_at(end);
+    let alone = behind.is_empty() && (before.is_empty() || before.ends_with([':', '/']));
+    let may_lack = !rest.trim_start().starts_with('(') && !rest.contains("default") && !["email", "now", "locale"].contains(&name);
+    let asked = template.split("data-if=").skip(1).chain(template.split("{%").skip(1)).any(|part| {
+        let part = part.split(['>', '}']).next().unwrap_or_default();
+        part.split(|char: char| !char.is_alphanumeric() && !matches!(char, '_' | '.')).any(|word| word == name)
+    });
+    (alone && may_lack && !name.is_empty() && !asked).then_some(name)
 }
 
 fn image(findings: &mut Vec<Problem>, template: &str, offset: usize, attributes: &[Attribute]) {
@@ -97,7 +136,7 @@ mod tests {
     use super::*;
 
     fn keys(template: &str) -> Vec<String> {
-        find(template).into_iter().map(|problem| format!("{} {}", problem.offset, problem.key)).collect()
+        find(template, &|name| name == "website").into_iter().map(|problem| format!("{} {}", problem.offset, problem.key)).collect()
     }
 
     #[test]
@@ -107,6 +146,8 @@ mod tests {
             ("<img src='x' alt=''>", &["0 width", "0 height"]),
             ("<img src='HTTP://x/y.png' alt='' width='1' height='1'>", &["0 src"]),
             ("<a href='x'> <img alt='' width='1' height='1'></a>", &["0 <a>"]),
+            ("<a href='tel:{{ mobilePhone | tel }}'>call</a>", &["0 href"]),
+            ("<a href='{{ site }}'>site</a>", &["0 href"]),
             ("<p><a href='x'></a>", &["3 <a>"]),
             ("{{ a | safe }}{{ b|safe|upper }}", &["5 safe", "18 safe"]),
         ] {
@@ -115,6 +156,13 @@ mod tests {
         for fine in [
             "<a href='x'>{{ name }}</a>",
             "<a href='x'><img alt='x' width='1' height='1'></a>",
+            "<a href='mailto:{{ email }}'>write</a>",
+            "<a href='{{ site }}'>{{ site }}</a>",
+            "<a href='https://{{ website }}'>site</a>",
+            "<p data-if='site or blog'><a href='{{ site }}'>site</a></p>",
+            "{% if site %}<a href='{{ site }}'>site</a>{% endif %}",
+            "<a href='{{ site | default(\"https://x.example\") }}'>site</a>",
+            "<a href='{{ campaign(\"https://x.example\") }}'>site</a>",
             "<a href='x' title='y'></a>",
             "<a name='x'></a>",
             "{{ joined(' &middot; ' | safe, a | safely) }}",

@@ -207,6 +207,13 @@ fn is_safe(address: &str) -> bool {
     }
 }
 
+/// Whether nothing is left of an address but its scheme: the attribute that it was made of is not there.
+fn is_bare(address: &str) -> bool {
+    let address = address.trim();
+    let scheme = address.strip_suffix("//").unwrap_or(address).strip_suffix(':').unwrap_or("x");
+    address.is_empty() || SCHEMES.contains(&scheme.to_ascii_lowercase().as_str())
+}
+
 /// Whether an address is `{{ image('logo.png') }}`, of which nothing has to be looked at later.
 fn is_named_image(value: &str) -> bool {
     let name = value.strip_prefix("{{").and_then(|code| code.strip_suffix("}}")?.trim().strip_prefix("image(")?.strip_suffix(')'));
@@ -225,8 +232,8 @@ pub(crate) fn opens_tag(text: &str) -> bool {
     text.trim_end_matches(['/', '!']).ends_with('<')
 }
 
-/// Replaces every address that a signature may not lead to and every style that would fetch something, and leaves out images that have
-/// no address. The engine has escaped values by then, so an address cannot hide its scheme behind a character reference that was not in
+/// Replaces every address that a signature may not lead to and every style that would fetch something, leaves out images that have no
+/// address, and the `href` of links that lead nowhere. The engine has escaped values by then, so an address cannot hide its scheme behind a character reference that was not in
 /// the template.
 pub(crate) fn without_harm(html: String) -> String {
     let mut replaced: Vec<(Range<usize>, &str)> = Vec::new();
@@ -237,10 +244,12 @@ pub(crate) fn without_harm(html: String) -> String {
             replaced.push((span, ""));
             continue;
         }
-        for Attribute { name, value, .. } in attributes {
-            if ADDRESSES.contains(&name.as_str()) && !is_safe(&html[value.clone()]) {
+        for Attribute { name: attribute, value, span, .. } in attributes {
+            if name == "a" && attribute == "href" && is_bare(&html[value.clone()]) {
+                replaced.push((span, ""));
+            } else if ADDRESSES.contains(&attribute.as_str()) && !is_safe(&html[value.clone()]) {
                 replaced.push((value, NOWHERE));
-            } else if name == "style" && css::harm(&html[value.clone()]).is_some() {
+            } else if attribute == "style" && css::harm(&html[value.clone()]).is_some() {
                 replaced.push((value, ""));
             }
         }
@@ -265,6 +274,19 @@ mod tests {
 
     fn problems(template: &str) -> Vec<String> {
         prepare(template).problems.into_iter().map(|problem| format!("{} {}", problem.offset, problem.key)).collect()
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_none() {
+        for (html, expected) in [
+            ("<p><a href=\"\" style=\"color:red\">site</a>.</p>", "<p><a style=\"color:red\">site</a>.</p>"),
+            ("<a href=\" tel: \"><b>call</b></a> <a href=\"tel:1\">1</a>", "<a><b>call</b></a> <a href=\"tel:1\">1</a>"),
+            ("<a href=\"HTTPS://\">x</a>", "<a>x</a>"),
+            ("<a href=\"https://x.example\">x</a>", "<a href=\"https://x.example\">x</a>"),
+            ("<a name=\"x\">x</a>", "<a name=\"x\">x</a>"),
+        ] {
+            assert_eq!(without_harm(html.to_owned()), expected);
+        }
     }
 
     #[test]

@@ -63,7 +63,10 @@ fn parsed(number: &str, region: Option<Region>) -> Option<PhoneNumber> {
 }
 
 fn digits(number: &str) -> String {
-    let number = number.trim();
+    // Behind the first letter is an extension, or a remark.
+    let first = number.find(|char: char| char.is_ascii_digit()).unwrap_or(0);
+    let end = number[first..].find(char::is_alphabetic).map_or(number.len(), |at| first + at);
+    let number = number[..end].trim();
     // "(0)" is read by people who dial from inside the country, and must not be dialled from outside.
     let international = number.starts_with('+');
     let number = if international { number.replace("(0)", "") } else { number.to_owned() };
@@ -108,6 +111,7 @@ mod tests {
     fn numbers_are_reduced_to_what_is_dialled() {
         for (number, country, expected) in [
             ("+44 (0)20 7946-0018", "", "+442079460018"),
+            ("0171 123456 ext 5", "GB", "0171123456"),
             ("020/7946 0018", "", "02079460018"),
             ("020/7946 0018", "GB", "+442079460018"),
             ("+49 40 55501410 ext. 12", "", "+494055501410;ext=12"),
