@@ -1,4 +1,5 @@
-//! Compiles the default plugins and leaves their components in `OUT_DIR`, from where they are embedded.
+//! Compiles the default plugins and leaves their components in `OUT_DIR`, from where they are embedded; and lists the demo's files, which are
+//! embedded as well.
 
 #![allow(clippy::print_stdout, reason = "standard output is how a build script talks to Cargo")]
 
@@ -16,6 +17,9 @@ const PLUGINS: [&str; 2] = ["select", "render"];
 
 /// What the components depend on, from the workspace's root.
 const SOURCES: [&str; 6] = ["plugins/sdk", "plugins/select", "plugins/render", "wit", "Cargo.lock", "rust-toolchain.toml"];
+
+/// What the demo's tenant is configured with: files and folders in `config/demo`. A new file in one of them is embedded by itself.
+const DEMO: [&str; 5] = ["people.toml", "rules.toml", "rules", "templates", "assets"];
 
 fn main() -> ExitCode {
     match run() {
@@ -40,6 +44,35 @@ fn run() -> Result<(), Box<dyn Error>> {
     for plugin in PLUGINS {
         let component = component::build(&root.join("plugins").join(plugin), &guests(&out))?;
         fs::write(out.join(plugin).with_extension("wasm"), component)?;
+    }
+    fs::write(out.join("demo.rs"), demo(&root.join("config/demo"))?)?;
+    Ok(())
+}
+
+/// An array expression of names and contents.
+fn demo(folder: &Path) -> Result<String, Box<dyn Error>> {
+    let mut files = Vec::new();
+    for name in DEMO {
+        println!("cargo:rerun-if-changed={}", folder.join(name).display());
+        list(folder, name, &mut files)?;
+    }
+    files.sort();
+    let entries = files.iter().map(|name| format!("    ({name:?}, include_bytes!({:?})),\n", folder.join(name)));
+    Ok(format!("&[\n{}]\n", entries.collect::<String>()))
+}
+
+/// The file of that name, or the files below the folder of that name.
+fn list(root: &Path, name: &str, files: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
+    if root.join(name).is_file() {
+        files.push(name.to_owned());
+        return Ok(());
+    }
+    for entry in fs::read_dir(root.join(name))? {
+        let entry = entry?.file_name();
+        let entry = entry.to_str().ok_or("a file of the demo has a name that is no text")?;
+        if !entry.starts_with('.') {
+            list(root, &format!("{name}/{entry}"), files)?;
+        }
     }
     Ok(())
 }

@@ -93,6 +93,11 @@ fn real_messages_pass_with_nothing_changed_but_what_was_inserted_and_all_seals_v
     assert!(wrong.is_empty(), "{} disagreements:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// All messages without their names, for other tests.
+pub(crate) fn contents(judges: &Judges) -> Vec<Vec<u8>> {
+    gather(judges, &mut Preparation::default()).into_iter().map(|mail| mail.content).collect()
+}
+
 /// All messages, in the order of their names.
 fn gather(judges: &Judges, preparation: &mut Preparation) -> Vec<Mail> {
     let script = "import os, test.test_email; print(os.path.dirname(test.test_email.__file__))";

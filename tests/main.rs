@@ -18,5 +18,6 @@ mod signature;
 mod signatures;
 mod spf_suite;
 mod tenant;
+mod values;
 mod verify;
 mod wire;

@@ -72,6 +72,33 @@ fn the_demo_is_sound_and_holds_its_own_expectations() {
 }
 
 #[test]
+fn a_check_says_what_each_signature_weighs_and_for_whom() {
+    let folder = Folder::new();
+    let words = "words ".repeat(400);
+    folder.append(
+        "people.toml",
+        &format!("\n[[person]]\naddress = \"long@northwind.example\"\n[person.attributes]\ndisplayName = \"{words}\"\n"),
+    );
+    let checked = text(&signatures(&["check", folder.path()]));
+    let row = |id: &str| {
+        let row = checked.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).find(|row| row.first() == Some(&id));
+        row.unwrap_or_else(|| panic!("{id} in\n{checked}")).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(row("signature"), ["signature", "HTML", "text", "images", "octets", "largest", "for"]);
+    let ids = ["banner", "campaign", "card", "classic", "company", "compact", "executive", "full", "modern", "reply", "rtl"];
+    for id in ids {
+        let row = row(id);
+        let octets = |column: usize| row[column].parse::<usize>().expect("a number");
+        assert!(octets(1) > octets(2) && octets(2) > 0, "{row:?}");
+        assert_eq!(octets(3) == 0, octets(4) == 0, "{row:?}");
+    }
+    let logo = fs::metadata(folder.0.join("assets/logo.png")).expect("it is there").len();
+    let full = row("full");
+    assert_eq!((full[3].as_str(), full[4].as_str(), full[5].as_str()), ("1", logo.to_string().as_str(), "long@northwind.example"));
+    assert!(full[1].parse::<usize>().expect("a number") > words.trim_end().len(), "{full:?}");
+}
+
+#[test]
 fn mistakes_are_all_found_at_once_with_file_and_line() {
     let folder = Folder::new();
     folder.append("rules.toml", "\n[[rule]]\nname = \"Broken\"\nsignature = \"full\"\nsender.colour = \"blue\"\n");

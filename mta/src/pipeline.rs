@@ -315,3 +315,31 @@ fn seal(copies: Vec<Copy>, verified: &Verified, site: &Site, event: &mut Message
 fn micros(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_limit_on_copies_keeps_every_recipient(places in prop::collection::vec(0..40_usize, 1..300), most in 1..40_usize) {
+            let mut recipients = vec![Vec::new(); 40];
+            places.iter().enumerate().for_each(|(index, place)| recipients[*place].push(index));
+            recipients.retain(|copy| !copy.is_empty());
+            let whole = recipients.len();
+            let choices = vec![Choice { id: "full".to_owned(), placement: signature::Placement::End }];
+            let plan = |recipients| CopyPlan { recipients, outcome: Outcome::Sign(choices.clone()), explanation: Vec::new() };
+            let decision = signature::Decision { copies: recipients.into_iter().map(plan).collect(), remove_from_subject: Vec::new() };
+            let copies = within(decision, most).copies;
+            prop_assert_eq!(copies.len(), whole.min(most));
+            let mut served = copies.iter().flat_map(|copy| copy.recipients.clone()).collect::<Vec<_>>();
+            served.sort_unstable();
+            prop_assert!(served.into_iter().eq(0..places.len()));
+            // Who is beyond the limit gets no signature, and never another's.
+            let unsigned = copies.iter().filter(|copy| matches!(copy.outcome, Outcome::Skip(_))).count();
+            prop_assert_eq!(unsigned, usize::from(whole > most));
+        }
+    }
+}

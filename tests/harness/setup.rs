@@ -8,27 +8,12 @@ use signet::Server;
 use signet::config::Config;
 use signet::demo::materials::{PrivateFolder, random};
 use signet::demo::return_host::{self, ReturnHost};
+use signet::demo::stage;
 use signet::demo::zone::{Zone, ZoneServer};
 use signet::event::MessageEvent;
 
 use super::plugins::{self, Choice};
 use super::{DOMAIN, RETURN, Rig, SIGNET, Script, TENANT, TENANT_CERTIFICATE, authority, dns, keys};
-
-/// The files of the demo's tenant: rules, templates, people, images.
-const SIGNATURE_FILES: [(&str, &[u8]); 12] = [
-    ("people.toml", include_bytes!("../../config/demo/people.toml")),
-    ("rules.toml", include_bytes!("../../config/demo/rules.toml")),
-    ("templates/banner.html", include_bytes!("../../config/demo/templates/banner.html")),
-    ("templates/banner.txt", include_bytes!("../../config/demo/templates/banner.txt")),
-    ("templates/company.html", include_bytes!("../../config/demo/templates/company.html")),
-    ("templates/full.html", include_bytes!("../../config/demo/templates/full.html")),
-    ("templates/full.txt", include_bytes!("../../config/demo/templates/full.txt")),
-    ("templates/reply.html", include_bytes!("../../config/demo/templates/reply.html")),
-    ("templates/reply.txt", include_bytes!("../../config/demo/templates/reply.txt")),
-    ("templates/signatures.toml", include_bytes!("../../config/demo/templates/signatures.toml")),
-    ("assets/harbour-days.png", include_bytes!("../../config/demo/assets/harbour-days.png")),
-    ("assets/logo.png", include_bytes!("../../config/demo/assets/logo.png")),
-];
 
 /// One tenant: each field is the text of a table of the configuration, without its header.
 #[derive(Clone)]
@@ -304,7 +289,7 @@ impl Setup {
             write(&format!("tls/{file}.key"), identity.key_pem.as_bytes());
         }
         if self.tenants.iter().any(|tenant| tenant.selector.is_none()) {
-            SIGNATURE_FILES.iter().for_each(|(name, content)| write(name, content));
+            stage::FILES.iter().for_each(|(name, content)| write(name, content));
         }
         self.files.iter().for_each(|(name, content)| write(name, content));
     }

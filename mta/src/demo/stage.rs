@@ -15,21 +15,8 @@ use super::zone::{Zone, ZoneError, ZoneServer};
 
 /// The configuration, with places for the ports.
 const CONFIGURATION: &str = include_str!("../../../config/demo/signet.toml");
-/// The files that the configuration names, besides keys and certificates.
-const FILES: &[(&str, &[u8])] = &[
-    ("people.toml", include_bytes!("../../../config/demo/people.toml")),
-    ("rules.toml", include_bytes!("../../../config/demo/rules.toml")),
-    ("templates/banner.html", include_bytes!("../../../config/demo/templates/banner.html")),
-    ("templates/banner.txt", include_bytes!("../../../config/demo/templates/banner.txt")),
-    ("templates/company.html", include_bytes!("../../../config/demo/templates/company.html")),
-    ("templates/full.html", include_bytes!("../../../config/demo/templates/full.html")),
-    ("templates/full.txt", include_bytes!("../../../config/demo/templates/full.txt")),
-    ("templates/reply.html", include_bytes!("../../../config/demo/templates/reply.html")),
-    ("templates/reply.txt", include_bytes!("../../../config/demo/templates/reply.txt")),
-    ("templates/signatures.toml", include_bytes!("../../../config/demo/templates/signatures.toml")),
-    ("assets/harbour-days.png", include_bytes!("../../../config/demo/assets/harbour-days.png")),
-    ("assets/logo.png", include_bytes!("../../../config/demo/assets/logo.png")),
-];
+/// Rules, templates, people and images, each with its name in the folder. `build.rs` lists `config/demo`.
+pub const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/demo.rs"));
 
 /// The tenant's domain.
 const DOMAIN: &str = "northwind.example";

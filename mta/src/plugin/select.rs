@@ -188,6 +188,8 @@ fn explain(explanation: Vec<guest::Explanation>, seen: &mut usize) -> Vec<Explan
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn copy(recipients: &[u32], outcome: guest::Outcome) -> guest::CopyPlan {
@@ -219,6 +221,51 @@ mod tests {
             let found = check(guest::Decision { copies, remove_from_subject: Vec::new() }, recipients, &[]);
             let found = found.map(|decision| decision.copies.into_iter().map(|copy| copy.recipients).collect::<Vec<_>>());
             assert_eq!(found, expected.map_err(str::to_owned));
+        }
+    }
+
+    /// Copies for up to 300 recipients in any order, some of them with an index more or less than they should have.
+    fn any_copies() -> impl Strategy<Value = (usize, Vec<Vec<u32>>)> {
+        let index = prop_oneof![8 => 0..304_u32, 1 => Just(u32::MAX)];
+        let damage =
+            prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec((any::<prop::sample::Index>(), prop::option::of(index)), 1..3)];
+        let whole = (0..300_u32).prop_flat_map(|recipients| {
+            let order = Just((0..recipients).collect::<Vec<_>>()).prop_shuffle();
+            (order, prop::collection::vec(0..9_usize, recipients as usize))
+        });
+        (whole, damage, any::<bool>()).prop_map(|((order, places), damage, empty)| {
+            let mut copies = vec![Vec::new(); 9];
+            order.iter().zip(places).for_each(|(index, place)| copies[place].push(*index));
+            for (place, more) in damage {
+                let copy = place.get_mut(&mut copies);
+                match more {
+                    Some(index) => copy.push(index),
+                    None => drop(copy.pop()),
+                }
+            }
+            copies.retain(|copy| empty && order.len() % 7 == 0 || !copy.is_empty());
+            (order.len(), copies)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_leaves_a_recipient_out_or_serves_one_twice((recipients, copies) in any_copies()) {
+            let mut all: Vec<u32> = copies.concat();
+            all.sort_unstable();
+            let each_once = all.iter().map(|index| *index as usize).eq(0..recipients);
+            let sound = each_once && !copies.is_empty() && copies.iter().all(|copy| !copy.is_empty());
+            let plans = copies.iter().map(|copy| skip(copy)).collect();
+            match check(guest::Decision { copies: plans, remove_from_subject: Vec::new() }, recipients, &[]) {
+                Ok(decision) => {
+                    prop_assert!(sound, "{copies:?}");
+                    let mut served = decision.copies.iter().flat_map(|copy| copy.recipients.clone()).collect::<Vec<_>>();
+                    served.sort_unstable();
+                    prop_assert_eq!(served, (0..recipients).collect::<Vec<_>>());
+                    prop_assert!(decision.copies.iter().all(|copy| copy.recipients.is_sorted()));
+                }
+                Err(reason) => prop_assert!(!sound, "{reason}: {copies:?}"),
+            }
         }
     }
 

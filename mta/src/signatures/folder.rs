@@ -20,6 +20,7 @@ use crate::signature::{Asset, Moment, RecipientClass};
 /// The folder of templates.
 pub(super) const TEMPLATES: &str = "templates";
 const RULES: &str = "rules.toml";
+const RULES_FOLDER: &str = "rules";
 const TENANT: &str = "tenant.toml";
 
 /// What an operator edits.
@@ -60,11 +61,7 @@ impl Folder {
     /// Reads it. Mistakes in `tenant.toml` and in the people are findings; a missing or unreadable file is an error.
     pub fn read(path: PathBuf) -> Result<Self, WorkbenchError> {
         let mut findings = Vec::new();
-        let rules = match path.join(RULES) {
-            file if file.exists() => vec![File { name: RULES.to_owned(), content: text(&file)? }],
-            _ if path.join("rules").is_dir() => texts(&path, "rules", "rules/")?,
-            file => return Err(WorkbenchError::Read { path: file, source: std::io::ErrorKind::NotFound.into() }),
-        };
+        let rules = rules(&path)?;
         let templates = texts(&path, TEMPLATES, "")?;
         let assets = assets(&path.join("assets"))?;
         let directory = people(&path, &mut findings)?;
@@ -122,6 +119,22 @@ impl Folder {
     pub(super) fn moment(&self, at: SystemTime) -> Moment {
         self.zone.moment(at)
     }
+}
+
+/// The one file, the files of the folder, or both.
+fn rules(path: &Path) -> Result<Vec<File>, WorkbenchError> {
+    let (file, folder) = (path.join(RULES), path.join(RULES_FOLDER));
+    if !file.exists() && !folder.is_dir() {
+        return Err(WorkbenchError::Read { path: file, source: std::io::ErrorKind::NotFound.into() });
+    }
+    let mut rules = Vec::new();
+    if file.exists() {
+        rules.push(File { name: RULES.to_owned(), content: text(&file)? });
+    }
+    if folder.is_dir() {
+        rules.extend(texts(path, RULES_FOLDER, &format!("{RULES_FOLDER}/"))?);
+    }
+    Ok(rules)
 }
 
 fn domains_of(directory: &Directory) -> Vec<Domain> {

@@ -8,7 +8,7 @@
 //!
 //! | file | is |
 //! |---|---|
-//! | `rules.toml`, or all of `rules/` | what the selector is configured with |
+//! | `rules.toml`, and all of `rules/` | what the selector is configured with |
 //! | `templates/`, `assets/` | templates and images |
 //! | `people.toml` or `people.csv` | the directory |
 //! | `tenant.toml` | optional: `domains`, `partners`, `time_zone`, `locale`, and `selector`, `renderer` (component files) |

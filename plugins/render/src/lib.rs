@@ -17,7 +17,7 @@
 //! [group."sales".variables]        # for members of the group with that id; the first group in this file that has the value counts
 //! slogan = "Berths for every draught"
 //!
-//! [locale.de.variables]            # where the tenant, the person or the message says German (`locale_from` in the configuration); `de-AT` would be nearer than `de`
+//! [locale.de.variables]            # where the tenant, the person or the message says German (`locale_from`); `de-AT` is nearer
 //! companyName = "Nordwind Hafen"
 //!
 //! [signature.campaign]             # the signature `campaign` from a template that others use as well

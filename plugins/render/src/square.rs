@@ -32,8 +32,8 @@ pub(crate) fn table(text: &str, module: u32) -> Option<String> {
     let outer = width + 2 * quiet;
     write!(
         html,
-        "<table role=\"img\" aria-label=\"QR code\" cellpadding=\"0\" cellspacing=\"0\" border=\"0\" width=\"{outer}\" bgcolor=\"#ffffff\" \
-         style=\"border-collapse:collapse;width:{outer}px;background-color:#ffffff;\"><tr><td style=\"padding:{quiet}px;\">\
+        "<table role=\"img\" aria-label=\"QR code\" cellpadding=\"0\" cellspacing=\"0\" border=\"0\" width=\"{outer}\" bgcolor=\"#d0d0d0\" \
+         style=\"border-collapse:collapse;width:{outer}px;background-color:#d0d0d0;\"><tr><td style=\"padding:{quiet}px;\">\
          <table role=\"presentation\" cellpadding=\"0\" cellspacing=\"0\" border=\"0\" width=\"{width}\" \
          style=\"border-collapse:collapse;width:{width}px;table-layout:fixed;\">"
     )

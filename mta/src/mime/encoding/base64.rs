@@ -62,7 +62,14 @@ fn write(text: &[u8], mut column: usize, width: usize) -> Vec<u8> {
 
 /// Where in the encoded body of `text` which characters go, so that it decodes to `text` with `inserted` at `offset` and not one of
 /// its own characters changes; nothing when the group at the place cannot be kept, or `inserted` is no multiple of [`GROUP`].
-pub(in super::super) fn between(raw: &[u8], text: &[u8], offset: usize, inserted: &[u8]) -> Option<(usize, Vec<u8>)> {
+/// `earlier` is what this answered for the place before this one: it may stand on the same line.
+pub(in super::super) fn between(
+    raw: &[u8],
+    text: &[u8],
+    offset: usize,
+    inserted: &[u8],
+    earlier: Option<&(usize, Vec<u8>)>,
+) -> Option<(usize, Vec<u8>)> {
     if !inserted.len().is_multiple_of(GROUP) {
         return None;
     }
@@ -74,13 +81,27 @@ pub(in super::super) fn between(raw: &[u8], text: &[u8], offset: usize, inserted
     let old: Vec<u8> = old.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).take(4).collect();
     let kept = (0..=old.len()).find(|&kept| new.as_bytes().starts_with(&old[..kept]) && new.as_bytes().ends_with(&old[kept..]))?;
     let at = locate(raw, group * 4 + kept);
-    Some((at, broken(raw, at, &new.as_bytes()[kept..new.len() - (old.len() - kept)])))
+    Some((at, broken(raw, at, &new.as_bytes()[kept..new.len() - (old.len() - kept)], earlier)))
+}
+
+/// Octets that stand on the line in front of `at`, when what was inserted earlier is there.
+fn column(raw: &[u8], at: usize, earlier: Option<&(usize, Vec<u8>)>) -> usize {
+    let line = memchr::memrchr(b'\n', &raw[..at]).map_or(0, |newline| newline + 1);
+    match earlier {
+        Some((place, with)) if *place >= line => {
+            let own = match memchr::memrchr(b'\n', with) {
+                Some(newline) => with.len() - newline - 1,
+                None => raw[line..*place].trim_ascii().len() + with.len(),
+            };
+            own + raw[*place..at].trim_ascii().len()
+        }
+        _ => raw[line..at].trim_ascii().len(),
+    }
 }
 
 /// `added` in lines of the body's width. Lines hold whole groups if they did before: some readers decode line by line.
-fn broken(raw: &[u8], at: usize, added: &[u8]) -> Vec<u8> {
-    let line = memchr::memrchr(b'\n', &raw[..at]).map_or(0, |newline| newline + 1);
-    let before = raw[line..at].trim_ascii().len();
+fn broken(raw: &[u8], at: usize, added: &[u8], earlier: Option<&(usize, Vec<u8>)>) -> Vec<u8> {
+    let before = column(raw, at, earlier);
     let after = raw[at..memchr(b'\n', &raw[at..]).map_or(raw.len(), |newline| at + newline)].trim_ascii().len();
     let width = (width(raw) & !3).max(4);
     let (mut out, mut column, mut on_line) = (Vec::with_capacity(added.len() + added.len() / width * 2 + 4), before, 0);
@@ -170,12 +191,12 @@ mod tests {
         {
             let raw = write(text.as_bytes(), 0, 76);
             let inserted = if offset == text.len() || text.contains('\r') { b"\r\n<div></div>\r\n" } else { b"<div   ></div >" };
-            let (at, with) = between(&raw, text.as_bytes(), offset, inserted).unwrap_or_else(|| panic!("{text:?} {offset}"));
+            let (at, with) = between(&raw, text.as_bytes(), offset, inserted, None).unwrap_or_else(|| panic!("{text:?} {offset}"));
             let output = [&raw[..at], &with, &raw[at..]].concat();
             assert_eq!(decode(&output).unwrap(), [&text.as_bytes()[..offset], inserted, &text.as_bytes()[offset..]].concat());
         }
-        assert_eq!(between(&write(b"xyz", 0, 76), b"xyz", 1, b"<b>"), None);
-        assert_eq!(between(&write(b"xyz", 0, 76), b"xyz", 0, b"four"), None);
+        assert_eq!(between(&write(b"xyz", 0, 76), b"xyz", 1, b"<b>", None), None);
+        assert_eq!(between(&write(b"xyz", 0, 76), b"xyz", 0, b"four", None), None);
     }
 
     proptest! {
@@ -189,7 +210,7 @@ mod tests {
             let raw = write(&text, 0, width);
             let place = place.min(text.len());
             let inserted = &inserted[..inserted.len() / GROUP * GROUP];
-            if let Some((at, with)) = between(&raw, &text, place, inserted) {
+            if let Some((at, with)) = between(&raw, &text, place, inserted, None) {
                 let output = [&raw[..at], &with, &raw[at..]].concat();
                 prop_assert_eq!(decode(&output).unwrap(), [&text[..place], inserted, &text[place..]].concat());
                 let width = match raw.contains(&b'\n') {
@@ -204,6 +225,29 @@ mod tests {
             } else {
                 prop_assert!(!place.is_multiple_of(GROUP));
             }
+        }
+
+        #[test]
+        fn what_is_inserted_twice_on_a_line_fits_on_it(
+            text in prop::collection::vec(any::<u8>(), 6..900),
+            groups in prop::collection::vec(0usize..300, 2),
+            inserted in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..900), 2),
+            width in prop::sample::select(vec![4_usize, 76, 996]),
+        ) {
+            let raw = write(&text, 0, width);
+            let mut places: Vec<usize> = groups.iter().map(|group| group % (text.len() / GROUP) * GROUP).collect();
+            places.sort_unstable();
+            prop_assume!(places[0] < places[1]);
+            let cut = |text: &[u8]| text[..text.len() / GROUP * GROUP].to_vec();
+            let (first, second) = (cut(&inserted[0]), cut(&inserted[1]));
+            let one = between(&raw, &text, places[0], &first, None).unwrap();
+            let two = between(&raw, &text, places[1], &second, Some(&one)).unwrap();
+            let output = [&raw[..one.0], &one.1, &raw[one.0..two.0], &two.1, &raw[two.0..]].concat();
+            let expected = [&text[..places[0]], &first, &text[places[0]..places[1]], &second, &text[places[1]..]].concat();
+            prop_assert_eq!(decode(&output).unwrap(), expected);
+            let most = if raw.contains(&b'\n') { width } else { LONGEST_LINE };
+            let longest = output.split(|&octet| octet == b'\n').map(|line| line.trim_ascii_end().len()).max();
+            prop_assert!(longest.is_some_and(|longest| longest <= most), "{longest:?} of {most}");
         }
     }
 

@@ -170,7 +170,7 @@ fn between_groups(raw: &[u8], part: &Part, form: Form, text: &[u8], insertions: 
     if insertions.windows(2).any(|pair| pair[0].0 / base64::GROUP == pair[1].0 / base64::GROUP) {
         return None;
     }
-    let between = |at: usize, inserted: &[u8]| {
+    let between = |at: usize, inserted: &[u8], earlier: Option<&(usize, Vec<u8>)>| {
         frames.iter().find_map(|(front, back)| {
             let missing = (base64::GROUP - (front.len() + inserted.len() + back.len()) % base64::GROUP) % base64::GROUP;
             let padded = match form {
@@ -178,14 +178,15 @@ fn between_groups(raw: &[u8], part: &Part, form: Form, text: &[u8], insertions: 
                 Form::Html => compose::padded_html(inserted, missing)?,
                 Form::Plain => compose::padded_plain(inserted, missing, is_flowed(part)),
             };
-            base64::between(raw, text, at, &[front, &padded[..], back].concat())
+            base64::between(raw, text, at, &[front, &padded[..], back].concat(), earlier)
         })
     };
-    let splice = |(at, inserted): &(usize, _)| {
-        let (place, with) = between(*at, AsRef::<[u8]>::as_ref(inserted))?;
-        Some(Splice::insert(part.body + place, with))
-    };
-    insertions.iter().map(splice).collect()
+    let mut found: Vec<(usize, Vec<u8>)> = Vec::with_capacity(insertions.len());
+    for (at, inserted) in insertions {
+        let next = between(*at, inserted.as_ref(), found.last())?;
+        found.push(next);
+    }
+    Some(found.into_iter().map(|(place, with)| Splice::insert(part.body + place, with)).collect())
 }
 
 /// RFC 3676.
