@@ -28,7 +28,7 @@ pub(crate) fn table(text: &str, module: u32) -> Option<String> {
     let size = u32::try_from(code.size()).ok()?;
     let (width, quiet) = (size * module, QUIET * module);
     let mut html = String::with_capacity(16 << 10);
-    // White around it, so that it stays a code on a dark page.
+    // Light around it, so that it stays a code on a dark page. Browsers that force one turn white to black, and leave light grey alone.
     let outer = width + 2 * quiet;
     write!(
         html,
