@@ -411,15 +411,15 @@ fn mistakes_are_named_with_line_key_and_example() {
         ),
         (
             "[[rule]]\nname='a'\nsignature='x'\nmessage.kind='new'\n[[rule]]\nname='a'\nsignature='y'\n",
-            "error rules.toml:5 rule.name: \"a\" is already the name of the rule in rules.toml line 1; names must differ, for example `name = \"a (2)\"`",
+            "error rules.toml:5 rule[2].name: \"a\" is already the name of the rule in rules.toml line 1; names must differ, for example `name = \"a (2)\"`",
         ),
         (
             "[[rule]]\nname='a'\nsignature='x'\nmessage.kind='new'\n[[rule]]\nname='b'\nsignature='y'\nmessage.kind='new'\n",
-            "warning rules.toml:5 rule: \"b\" is never reached: \"a\" (rules.toml line 1) has the same conditions and stops; give it `then = \"continue\"`, or this one a smaller `order`",
+            "warning rules.toml:5 rule[2]: \"b\" is never reached: \"a\" (rules.toml line 1) has the same conditions and stops; give it `then = \"continue\"`, or this one a smaller `order`",
         ),
         (
             "[[rule]]\nname='a'\nsignature='x'\n[[rule]]\nname='b'\nsignature='y'\nmessage.kind='new'\n",
-            "warning rules.toml:4 rule: \"b\" is never reached: \"a\" (rules.toml line 1) applies to every message and stops; give it `then = \"continue\"`, or this one a smaller `order`",
+            "warning rules.toml:4 rule[2]: \"b\" is never reached: \"a\" (rules.toml line 1) applies to every message and stops; give it `then = \"continue\"`, or this one a smaller `order`",
         ),
         ("rule = 1\n", "error rules.toml:1 rule: must be a list of tables, and is of type integer; for example `[[rule]]`"),
     ] {
