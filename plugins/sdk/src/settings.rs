@@ -1,7 +1,8 @@
 //! Reads TOML strictly and tells the operator everything that is wrong at once: file, line, key, and a valid example.
 //!
 //! A plugin asks a [`Table`] for each key that it knows, together with an example. What it never asked for is an unknown key, reported
-//! when the table is dropped. Findings carry on: one mistake does not hide the next.
+//! when the table is dropped. Findings carry on: one mistake does not hide the next. Only what is not TOML at all ends a file at the
+//! first mistake, because a parser that has lost its way finds others that are not there.
 
 use std::cell::RefCell;
 
@@ -42,8 +43,14 @@ impl<'a> Document<'a> {
 pub fn read<T>(file: &File, findings: &mut Vec<Diagnostic>, read: impl FnOnce(&Table<'_>) -> T) -> Option<T> {
     let document = Document::new(file);
     let (root, errors) = DeTable::parse_recoverable(&file.content);
-    for error in &errors {
-        document.report(Severity::Error, error.span().map_or(0, |span| span.start), "", format!("not TOML: {}", error.message()));
+    let first = errors.iter().map(|error| (error.span().map_or(0, |span| span.start), error.message()));
+    if let Some((offset, message)) = first.min_by_key(|(offset, _)| *offset) {
+        document.report(
+            Severity::Error,
+            offset,
+            "",
+            format!("not TOML: {message}{}", syntax_hint(&document, &file.content, offset, message)),
+        );
     }
     let result = errors.is_empty().then(|| {
         let table = Table { document: &document, path: String::new(), offset: 0, content: root.get_ref(), asked: RefCell::default() };
@@ -53,6 +60,28 @@ pub fn read<T>(file: &File, findings: &mut Vec<Diagnostic>, read: impl FnOnce(&T
     found.sort_by_key(|finding| finding.line);
     findings.append(&mut found);
     result
+}
+
+/// What a line of the kind looks like that could not be read, and where else the mistake may be: a bracket or quotation mark that is
+/// missing is noticed only where the next line does not fit.
+fn syntax_hint(document: &Document<'_>, content: &str, offset: usize, message: &str) -> String {
+    let number = document.line(offset) as usize;
+    let lines = (1..).zip(content.lines().map(str::trim)).take(number);
+    let written: Vec<(usize, &str)> = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).collect();
+    let line = written.last().filter(|(at, _)| *at == number).map_or("", |(_, line)| line);
+    let is_header = message.contains("table");
+    let example = if is_header && line.starts_with("[[") {
+        "[[name]]"
+    } else if is_header {
+        "[name]"
+    } else if message.contains("array") {
+        r#"names = ["one", "two"]"#
+    } else {
+        r#"name = "value""#
+    };
+    let before = written.iter().rev().find(|(at, _)| *at < number).filter(|_| !message.contains("duplicate key"));
+    let before = before.map(|(at, _)| format!("; the mistake may be in line {at} before it")).unwrap_or_default();
+    format!("{before}; for example `{example}`")
 }
 
 /// Whether a finding among them refuses the configuration.
@@ -75,6 +104,12 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn line(&self) -> u32 {
         self.document.line(self.offset)
+    }
+
+    /// Where the table is in the file, such as `rule[2].message`; nothing for the file's own table.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// Whether the table has `key`.
@@ -114,6 +149,16 @@ impl<'a> Table<'a> {
         self.index(key, example, words, self.text(key, example)?)
     }
 
+    /// A string that is not blank.
+    pub fn filled_text(&self, key: &'static str, example: &'static str) -> Option<&'a str> {
+        let text = self.text(key, example)?;
+        if is_blank(text) {
+            self.error(key, empty(text, example));
+            return None;
+        }
+        Some(text)
+    }
+
     /// `true` or `false`.
     pub fn flag(&self, key: &'static str, example: &'static str) -> Option<bool> {
         self.typed(key, example, "true or false", DeValue::as_bool)
@@ -148,7 +193,7 @@ impl<'a> Table<'a> {
         self.asked.borrow_mut().push(("*", ""));
     }
 
-    /// One string or a list of at least one.
+    /// One string or a list of at least one, none of them blank: a text without letters is in every text.
     pub fn texts(&self, key: &'static str, example: &'static str) -> Vec<&'a str> {
         let texts = self.typed(key, example, "a string or a list of strings", |value| match value {
             DeValue::String(one) => Some(vec![&**one]),
@@ -158,7 +203,12 @@ impl<'a> Table<'a> {
         if texts.as_ref().is_some_and(Vec::is_empty) {
             self.error(key, format!("is an empty list; leave it out, or for example `{example}`"));
         }
-        texts.unwrap_or_default()
+        let mut texts = texts.unwrap_or_default();
+        if let Some(blank) = texts.iter().find(|text| is_blank(text)) {
+            self.error(key, empty(blank, example));
+            texts.retain(|text| !is_blank(text));
+        }
+        texts
     }
 
     /// One string or a list of them, each one of `words`, as their indexes.
@@ -270,6 +320,14 @@ impl Drop for Table<'_> {
     }
 }
 
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
+}
+
+fn empty(text: &str, example: &str) -> String {
+    format!("has the empty text {text:?}; leave it out, or for example `{example}`")
+}
+
 /// Levenshtein distance in characters.
 fn distance(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().collect();
@@ -320,6 +378,46 @@ mod tests {
     fn a_file_that_is_not_toml_is_named_with_its_line() {
         let found = findings("a = 1\nb = \n", |_| ());
         assert!(found[0].starts_with("a.toml:2  not TOML: "), "{found:?}");
+    }
+
+    #[test]
+    fn of_a_file_that_is_not_toml_only_the_first_mistake_is_told_with_the_line_before_and_an_example() {
+        for (content, line, hint) in [
+            (
+                "[[rule]]\na = 1\nb = ['x'\n\n# next\n[[rule]]\nname = 'y'\nother = 'z'\n",
+                6,
+                r#"; the mistake may be in line 3 before it; for example `names = ["one", "two"]`"#,
+            ),
+            ("a = 1\nb = \n", 2, r#"; the mistake may be in line 1 before it; for example `name = "value"`"#),
+            ("a = 1\n[[rule]\nb = x\n", 2, "; the mistake may be in line 1 before it; for example `[[name]]`"),
+            ("[rule\nb = 1\n", 1, "; for example `[name]`"),
+            ("a = 1\na = 2\n", 2, r#"duplicate key; for example `name = "value"`"#),
+            ("a = 'x\nb = 1\n", 1, r#"; for example `name = "value"`"#),
+            ("=", 1, r#"; for example `name = "value"`"#),
+        ] {
+            let found = findings(content, |_| ());
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with(&format!("a.toml:{line}  not TOML: ")) && found[0].ends_with(hint), "{found:?}");
+            assert!(line > 1 || !found[0].contains("before it"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_blank_text_is_refused_like_an_empty_list() {
+        let found = findings("a = ''\nb = ['x', ' ']\nc = \"\\t\"\nd = 'x'\n", |root| {
+            assert!(root.texts("a", "a = 'x'").is_empty());
+            assert_eq!(root.texts("b", "b = 'x'"), ["x"]);
+            assert_eq!(root.filled_text("c", "c = 'x'"), None);
+            assert_eq!(root.filled_text("d", "d = 'x'"), Some("x"));
+        });
+        assert_eq!(
+            found,
+            [
+                r#"a.toml:1 a has the empty text ""; leave it out, or for example `a = 'x'`"#,
+                r#"a.toml:2 b has the empty text " "; leave it out, or for example `b = 'x'`"#,
+                r#"a.toml:3 c has the empty text "\t"; leave it out, or for example `c = 'x'`"#,
+            ]
+        );
     }
 
     #[test]

@@ -43,7 +43,8 @@ pub(crate) fn explain(rules: &RuleSet, candidates: &Numbers, case: &Case<'_>, re
 impl Fate<'_> {
     fn in_words(&self, scope: &Scope, case: &Case<'_>, recipient: &Recipient) -> String {
         match self {
-            Self::Applied if scope.conditions.is_empty() => "has no conditions".to_owned(),
+            Self::Applied if scope.conditions.is_empty() && scope.exceptions.is_empty() => "has no conditions".to_owned(),
+            Self::Applied if scope.conditions.is_empty() => "has no conditions, and no exception holds".to_owned(),
             Self::Applied => scope.conditions.found(case, recipient),
             Self::Kept(obstacle) => obstacle.in_words(case, recipient),
             Self::Outside(folder) => format!("not asked: its folder {:?} does not apply", folder.scope.name),

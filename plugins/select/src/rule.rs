@@ -1,6 +1,8 @@
 //! Rules, folders and banners, as they are once read.
 
+use signet_plugin_sdk::File;
 use signet_plugin_sdk::select::Placement;
+use signet_plugin_sdk::settings::Table;
 
 use crate::condition::{Conditions, Test};
 use crate::index::Index;
@@ -77,6 +79,14 @@ pub(crate) struct Scope {
 pub(crate) struct Place {
     pub(crate) file: String,
     pub(crate) line: u32,
+    /// The table, such as `folder[1].rule[2]`.
+    pub(crate) path: String,
+}
+
+impl Place {
+    pub(crate) fn of(file: &File, table: &Table<'_>) -> Self {
+        Self { file: file.name.clone(), line: table.line(), path: table.path().to_owned() }
+    }
 }
 
 /// One rule.

@@ -411,20 +411,71 @@ fn mistakes_are_named_with_line_key_and_example() {
         ),
         (
             "[[rule]]\nname='a'\nsignature='x'\nmessage.kind='new'\n[[rule]]\nname='a'\nsignature='y'\n",
-            "error rules.toml:5 rule.name: \"a\" is already the name of the rule in rules.toml line 1; names must differ, for example `name = \"a (2)\"`",
+            "error rules.toml:5 rule[2].name: \"a\" is already the name of the rule in rules.toml line 1; names must differ, for example `name = \"a (2)\"`",
         ),
         (
             "[[rule]]\nname='a'\nsignature='x'\nmessage.kind='new'\n[[rule]]\nname='b'\nsignature='y'\nmessage.kind='new'\n",
-            "warning rules.toml:5 rule: \"b\" is never reached: \"a\" (rules.toml line 1) has the same conditions and stops; give it `then = \"continue\"`, or this one a smaller `order`",
+            "warning rules.toml:5 rule[2]: \"b\" is never reached: \"a\" (rules.toml line 1) has the same conditions and stops; give it `then = \"continue\"`, or this one a smaller `order`",
         ),
         (
             "[[rule]]\nname='a'\nsignature='x'\n[[rule]]\nname='b'\nsignature='y'\nmessage.kind='new'\n",
-            "warning rules.toml:4 rule: \"b\" is never reached: \"a\" (rules.toml line 1) applies to every message and stops; give it `then = \"continue\"`, or this one a smaller `order`",
+            "warning rules.toml:4 rule[2]: \"b\" is never reached: \"a\" (rules.toml line 1) applies to every message and stops; give it `then = \"continue\"`, or this one a smaller `order`",
         ),
         ("rule = 1\n", "error rules.toml:1 rule: must be a list of tables, and is of type integer; for example `[[rule]]`"),
     ] {
         assert_eq!(findings(content), [expected], "{content}");
     }
+}
+
+#[test]
+fn a_condition_with_an_empty_text_is_refused_instead_of_holding_everywhere() {
+    for (key, empty) in [
+        ("sender.addresses", "''"),
+        ("sender.addresses", "['ada@x.example', '']"),
+        ("sender.domains", "''"),
+        ("sender.groups", "['sales', ' ']"),
+        ("delegate.groups", "''"),
+        ("recipient.addresses", "''"),
+        ("recipient.class", "''"),
+        ("recipients.any.domains", "['']"),
+        ("recipients.none.groups", "''"),
+        ("message.kind", "''"),
+        ("message.subject-contains", "''"),
+        ("message.subject-contains", "['[x]', '']"),
+        ("message.text-contains", "' '"),
+        ("message.subject-words", "['']"),
+        ("message.text-words", "''"),
+        ("message.trigger", "''"),
+        ("message.languages", "''"),
+        ("message.sensitivity-labels", "''"),
+        ("weekdays", "''"),
+        ("hours", "''"),
+    ] {
+        for (before, after, path) in [("", "", ""), ("except = [{ ", " }]", "except[1].")] {
+            let found = findings(&format!("[[rule]]\nname='a'\nsignature='x'\n{before}{key} = {empty}{after}\n"));
+            let text = if empty.contains("' '") { " " } else { "" };
+            let expected = format!("error rules.toml:4 rule[1].{path}{key}: has the empty text {text:?}; leave it out, or for example `");
+            assert!(found[0].starts_with(&expected), "{key} = {empty}: {found:?}");
+            assert!(found.len() == 1 || !before.is_empty(), "{found:?}");
+        }
+    }
+    for want in ["equals", "one-of", "contains", "starts-with", "ends-with"] {
+        for key in ["sender.attributes", "message.headers"] {
+            let found = findings(&format!("[[rule]]\nname='a'\nsignature='x'\n{key} = [{{ name = 'x', {want} = '' }}]\n"));
+            let expected =
+                format!("error rules.toml:4 rule[1].{key}[1].{want}: has the empty text \"\"; leave it out, or for example `{want} = ");
+            assert!(found.len() == 1 && found[0].starts_with(&expected), "{key} {want}: {found:?}");
+        }
+    }
+    let found = findings("[[rule]]\nname='a'\nsignature='x'\nsender.attributes = [{ name = '', equals = 'x' }]\n");
+    assert!(found.len() == 1 && found[0].contains("attributes[1].name: has the empty text"), "{found:?}");
+}
+
+#[test]
+fn a_forgotten_bracket_is_one_error_that_names_the_line_above() {
+    let found = findings("[[rule]]\nname = 'x'\nsignature = 's'\nsender.groups = ['sales'\n\n[[rule]]\nname = 'y'\nsignature = 's'\n");
+    let hint = r#"; the mistake may be in line 4 before it; for example `names = ["one", "two"]`"#;
+    assert!(found.len() == 1 && found[0].starts_with("error rules.toml:6 : not TOML: ") && found[0].ends_with(hint), "{found:?}");
 }
 
 #[test]

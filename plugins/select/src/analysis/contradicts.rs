@@ -28,7 +28,7 @@ pub(super) fn contradiction<'c>(conditions: &[&'c Condition]) -> Option<(&'c Con
 
 fn exclude(left: &Condition, right: &Condition) -> bool {
     match (left, right) {
-        (Condition::Test(left), Condition::Test(right)) => tests_exclude(left, right) || tests_exclude(right, left),
+        (Condition::Test(left), Condition::Test(right)) => tests_exclude(left, right),
         (Condition::Any(parts), other) | (other, Condition::Any(parts)) if !matches!(other, Condition::Any(_)) => {
             parts.iter().all(|part| exclude(part, other))
         }
@@ -39,7 +39,12 @@ fn exclude(left: &Condition, right: &Condition) -> bool {
     }
 }
 
-fn tests_exclude(left: &Test, right: &Test) -> bool {
+/// Whether the two never hold together.
+pub(super) fn tests_exclude(left: &Test, right: &Test) -> bool {
+    excludes(left, right) || excludes(right, left)
+}
+
+fn excludes(left: &Test, right: &Test) -> bool {
     match (left, right) {
         (Test::Person(role, left), Test::Person(other, right)) => role == other && abouts_exclude(left, right),
         (Test::OnBehalf(false), Test::Person(Role::Delegate, _)) => true,
@@ -56,7 +61,6 @@ fn tests_exclude(left: &Test, right: &Test) -> bool {
         (Test::Size(left), Test::Size(right)) | (Test::Count(left), Test::Count(right)) => is_above(*left, *right),
         (Test::From(from), Test::Until(until)) => until.compare(from).is_some_and(Ordering::is_le),
         (Test::Weekly(left), Test::Weekly(right)) => weeklies_exclude(left, right),
-        (Test::Rollout(0, _), _) => true,
         (Test::Recipient(left), Test::Recipient(right) | Test::Recipients(Quantifier::All, right))
         | (Test::Recipients(Quantifier::Any, left), Test::Recipients(Quantifier::All, right)) => whos_exclude(left, right),
         (Test::Recipient(left) | Test::Recipients(Quantifier::Any, left), Test::Recipients(Quantifier::None, right)) => {

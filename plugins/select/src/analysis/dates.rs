@@ -108,7 +108,7 @@ fn report_sequence(mut campaigns: Vec<Campaign<'_>>, findings: &mut Vec<Diagnost
             }
             _ => continue,
         };
-        findings.push(warning(later.kind, later.claim.scope, message));
+        findings.push(warning(later.claim.scope, message));
     }
 }
 
@@ -121,24 +121,29 @@ fn days(gap: SignedDuration) -> String {
     }
 }
 
-/// Banners of equal priority that apply to the same mail at the same time, of which only one has room.
+/// Banners of equal priority that nothing keeps from applying to the same mail, of which only one has room.
 fn report_competition(banners: &[&Banner], findings: &mut Vec<Diagnostic>) {
     for (number, later) in banners.iter().enumerate() {
-        let mut earlier = banners[..number].iter().filter(|earlier| earlier.priority == later.priority);
-        if let Some(earlier) = earlier.find(|earlier| compete(earlier, later)) {
-            let (name, first) = (&later.scope.name, named(&earlier.scope));
-            let message = format!(
-                "{name:?} competes with {first}: both apply to the same mail at the same time, have priority {}, and only one banner is \
-                 added; give one of them another `priority`",
-                later.priority
-            );
-            findings.push(warning("banner", &later.scope, message));
-        }
+        let rivals = || banners[..number].iter().filter(|earlier| earlier.priority == later.priority);
+        let sure = rivals().find(|earlier| surely_compete(earlier, later));
+        let Some(earlier) = sure.or_else(|| rivals().find(|earlier| may_compete(earlier, later))) else { continue };
+        let (name, first, apply) = (&later.scope.name, named(&earlier.scope), if sure.is_some() { "apply" } else { "may apply" });
+        let message = format!(
+            "{name:?} competes with {first}: both {apply} to the same mail at the same time, have priority {}, and only one banner is \
+             added; give one of them another `priority`",
+            later.priority
+        );
+        findings.push(warning(&later.scope, message));
     }
 }
 
+/// Whether nothing shows that both never apply to the same mail.
+fn may_compete(left: &Banner, right: &Banner) -> bool {
+    Claim::of_banner(left).and(Claim::of_banner(right)).excluded().is_none()
+}
+
 /// Whether there is mail that both apply to: one's conditions but the dates include the other's, and so do its dates in part.
-fn compete(left: &Banner, right: &Banner) -> bool {
+fn surely_compete(left: &Banner, right: &Banner) -> bool {
     let claim = |banner| {
         let claim = Claim::of_banner(banner);
         let dates = claim.conditions.iter().copied().filter(|condition| is_date(condition)).collect::<Vec<_>>();

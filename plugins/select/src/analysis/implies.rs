@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::contradicts::tests_exclude;
 use crate::condition::Condition;
 use crate::condition::header::speaks;
 use crate::condition::leaf::{About, Test};
@@ -28,7 +29,21 @@ fn implies(given: &Condition, wanted: &Condition) -> bool {
         (_, Condition::Any(parts)) => parts.iter().any(|part| implies(given, part)),
         (Condition::All(parts), _) => parts.iter().any(|part| implies(part, wanted)),
         (Condition::Test(given), Condition::Test(wanted)) => test_implies(given, wanted),
+        (Condition::Test(given), Condition::Not(wanted)) => {
+            matches!(&**wanted, Condition::Test(wanted) if is_definite(wanted) && tests_exclude(given, wanted))
+        }
         // Of two negations one may be unknown where the other is not.
+        _ => false,
+    }
+}
+
+/// Whether it does not hold wherever something that excludes it holds, instead of being unknown there.
+fn is_definite(test: &Test) -> bool {
+    match test {
+        Test::Person(_, About::Known(_)) => true,
+        Test::Recipient(who) => who.is_class_only(),
+        Test::Kind(_) | Test::Format(_) | Test::OnBehalf(_) => true,
+        Test::FirstInThread(_) | Test::Authenticated(_) | Test::Attachments(_) => true,
         _ => false,
     }
 }

@@ -6,12 +6,13 @@ mod contradicts;
 mod dates;
 mod implies;
 mod shadow;
+mod union;
 
 use signet_plugin_sdk::{Diagnostic, Severity, diagnostic};
 
 use self::contradicts::contradiction;
 use self::implies::all_imply;
-use crate::condition::{Condition, Conditions};
+use crate::condition::{Condition, Conditions, Test};
 use crate::rule::{Banner, Place, Rule, RuleSet, Scope, Step};
 
 /// Where something applies, with what its folder adds.
@@ -42,14 +43,33 @@ impl<'r> Claim<'r> {
         Self::new(&banner.scope, None)
     }
 
-    /// Whether this applies wherever `other` does.
-    fn covers(&self, other: &Self) -> bool {
-        self.conditions.iter().all(|condition| all_imply(&other.conditions, condition))
-            && self.exceptions.iter().all(|exception| other.exceptions.contains(exception))
+    /// Where both apply.
+    fn and(mut self, mut other: Self) -> Self {
+        self.conditions.append(&mut other.conditions);
+        self.exceptions.append(&mut other.exceptions);
+        self
     }
 
-    /// Why it can never apply.
+    /// Whether this applies wherever `other` does.
+    fn covers(&self, other: &Self) -> bool {
+        self.conditions.iter().all(|condition| all_imply(&other.conditions, condition)) && self.excepts_no_more_than(other)
+    }
+
+    fn excepts_no_more_than(&self, other: &Self) -> bool {
+        self.exceptions.iter().all(|exception| other.exceptions.contains(exception))
+    }
+
+    /// What keeps it from ever applying.
     fn impossible(&self) -> Option<String> {
+        if self.conditions.iter().any(|condition| matches!(condition, Condition::Test(Test::Rollout(0, _)))) {
+            let hint = "raise it, for example `rollout = 5`, or say `enabled = false` until then";
+            return Some(format!("reaches nobody, because its `rollout` is 0; {hint}"));
+        }
+        self.excluded().map(|why| format!("can never apply: {why}"))
+    }
+
+    /// Which of its conditions and exceptions exclude that it applies.
+    fn excluded(&self) -> Option<String> {
         let folder = || self.folder.map(|folder| format!("its folder {} or ", named(folder))).unwrap_or_default();
         if let Some((left, right)) = contradiction(&self.conditions) {
             let from_folder = self.folder.is_some_and(|folder| folder.conditions.iter().any(|condition| condition == left));
@@ -65,20 +85,20 @@ impl<'r> Claim<'r> {
 /// Reports what is probably not meant.
 pub(crate) fn report(rules: &RuleSet, findings: &mut Vec<Diagnostic>) {
     let mut dead: Vec<&Scope> = Vec::new();
-    let mut impossible = |kind: &str, claim: &Claim<'_>| -> bool {
+    let mut impossible = |claim: &Claim<'_>| -> bool {
         let why = claim.impossible();
         if let Some(why) = &why {
-            findings.push(warning(kind, claim.scope, format!("{:?} can never apply: {why}", claim.scope.name)));
+            findings.push(warning(claim.scope, format!("{:?} {why}", claim.scope.name)));
         }
         why.is_some()
     };
     for step in &rules.steps {
         match step {
-            Step::Enter(folder) if impossible("folder", &Claim::new(&folder.scope, None)) => dead.push(&folder.scope),
+            Step::Enter(folder) if impossible(&Claim::new(&folder.scope, None)) => dead.push(&folder.scope),
             Step::Try(rule) => {
                 let claim = Claim::of_rule(rule, &rules.steps);
                 let in_dead_folder = claim.folder.is_some_and(|folder| dead.iter().any(|dead| std::ptr::eq(*dead, folder)));
-                if in_dead_folder || impossible("rule", &claim) {
+                if in_dead_folder || impossible(&claim) {
                     dead.push(&rule.scope);
                 }
             }
@@ -86,7 +106,7 @@ pub(crate) fn report(rules: &RuleSet, findings: &mut Vec<Diagnostic>) {
         }
     }
     for banner in &rules.banners {
-        if impossible("banner", &Claim::of_banner(banner)) {
+        if impossible(&Claim::of_banner(banner)) {
             dead.push(&banner.scope);
         }
     }
@@ -98,13 +118,14 @@ fn is_dead(scope: &Scope, dead: &[&Scope]) -> bool {
     dead.iter().any(|dead| std::ptr::eq(*dead, scope))
 }
 
-fn warning(key: &str, scope: &Scope, message: String) -> Diagnostic {
-    diagnostic(Severity::Warning, &scope.place.file, scope.place.line, key, message)
+fn warning(scope: &Scope, message: String) -> Diagnostic {
+    let Place { file, line, path } = &scope.place;
+    diagnostic(Severity::Warning, file, *line, path, message)
 }
 
 /// Name, file and line.
 fn named(scope: &Scope) -> String {
-    let Place { file, line } = &scope.place;
+    let Place { file, line, .. } = &scope.place;
     format!("{:?} ({file} line {line})", scope.name)
 }
 

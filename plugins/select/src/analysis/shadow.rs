@@ -1,10 +1,10 @@
-//! Rules below one that catches all of their mail.
+//! Rules below others that catch all of their mail.
 
 use std::collections::HashMap;
 
 use signet_plugin_sdk::Diagnostic;
 
-use super::{Claim, is_dead, named, warning};
+use super::{Claim, is_dead, named, union, warning};
 use crate::case::Role;
 use crate::condition::{About, Condition, Test};
 use crate::index::Key;
@@ -12,6 +12,9 @@ use crate::rule::{RuleSet, Scope, Step};
 
 /// Pairs of rules that are compared at most: a second's work at a time when nobody waits for mail. Beyond it the rest is not examined.
 const COMPARISONS: usize = 1_000_000;
+
+/// Of rules that cover another one together, as many are named as one reads in a line.
+const NAMED: usize = 4;
 
 pub(super) fn report(rules: &RuleSet, dead: &[&Scope], findings: &mut Vec<Diagnostic>) {
     let mut enders = Enders::default();
@@ -27,13 +30,8 @@ pub(super) fn report(rules: &RuleSet, dead: &[&Scope], findings: &mut Vec<Diagno
             Step::Try(rule) if is_dead(&rule.scope, dead) => (),
             Step::Try(rule) => {
                 let claim = Claim::of_rule(rule, &rules.steps);
-                if let Some(earlier) = enders.cover(&claim, &mut left) {
-                    let (name, by) = (&rule.scope.name, named(earlier.scope));
-                    let why = earlier.why(&claim);
-                    let message = format!(
-                        "{name:?} is never reached: {by} {why} and stops; give it `then = \"continue\"`, or this one a smaller `order`"
-                    );
-                    findings.push(warning("rule", &rule.scope, message));
+                if let Some(message) = enders.obstruction(&claim, &mut left) {
+                    findings.push(warning(&rule.scope, message));
                 } else if rule.ends() {
                     enders.add(claim);
                 }
@@ -42,17 +40,20 @@ pub(super) fn report(rules: &RuleSet, dead: &[&Scope], findings: &mut Vec<Diagno
     }
 }
 
-impl Claim<'_> {
-    /// Why nothing that `other` applies to gets past this one.
-    fn why(&self, other: &Self) -> &'static str {
-        if self.conditions.is_empty() && self.exceptions.is_empty() {
-            "applies to every message"
-        } else if self.conditions == other.conditions {
-            "has the same conditions"
-        } else {
-            "applies wherever this one would"
-        }
-    }
+/// Why nothing that `later` applies to gets past the earlier ones.
+fn why(earlier: &[&Claim<'_>], later: &Claim<'_>) -> String {
+    let stops = match earlier {
+        [one] if !one.covers(later) => "applies case by case wherever this one would and stops",
+        [one] if one.conditions.is_empty() && one.exceptions.is_empty() => "applies to every message and stops",
+        [one] if one.conditions == later.conditions => "has the same conditions and stops",
+        [_] => "applies wherever this one would and stops",
+        _ => "together apply wherever this one would and stop",
+    };
+    let shown: Vec<String> = earlier.iter().take(NAMED).map(|claim| named(claim.scope)).collect();
+    let more = if earlier.len() > NAMED { format!(" and {} more", earlier.len() - NAMED) } else { String::new() };
+    let give = if earlier.len() == 1 { "it" } else { "one of them" };
+    let hint = format!("give {give} `then = \"continue\"`, or this one a smaller `order`");
+    format!("{:?} is never reached: {}{more} {stops}; {hint}", later.scope.name, shown.join(" and "))
 }
 
 /// Rules that end the search, by the key that they are filed under in the index, too: one that covers another shares its key.
@@ -78,8 +79,18 @@ impl<'r> Enders<'r> {
         self.claims.push(claim);
     }
 
-    /// The first that covers `claim`.
-    fn cover(&self, claim: &Claim<'r>, left: &mut usize) -> Option<&Claim<'r>> {
+    /// What keeps `claim` from being reached.
+    fn obstruction(&self, claim: &Claim<'r>, left: &mut usize) -> Option<String> {
+        let candidates = self.candidates(claim, left);
+        if let Some(one) = candidates.iter().find(|earlier| earlier.covers(claim)) {
+            return Some(why(&[one], claim));
+        }
+        let used = union::cover(&candidates, claim, left)?;
+        Some(why(&used.into_iter().map(|number| candidates[number]).collect::<Vec<_>>(), claim))
+    }
+
+    /// Those that can cover some of `claim`.
+    fn candidates(&self, claim: &Claim<'r>, left: &mut usize) -> Vec<&Claim<'r>> {
         let mut numbers = self.others.clone();
         for about in about_sender(claim) {
             // Whoever covers this claim has all of its values; the first is enough to find it.
@@ -97,7 +108,7 @@ impl<'r> Enders<'r> {
         numbers.dedup();
         numbers.truncate(*left);
         *left -= numbers.len();
-        numbers.into_iter().map(|number| &self.claims[number]).find(|earlier| earlier.covers(claim))
+        numbers.into_iter().map(|number| &self.claims[number]).collect()
     }
 }
 

@@ -78,7 +78,7 @@ impl Reader {
     }
 
     fn give(&mut self, key: &'static str, file: &File, table: &Table<'_>) {
-        let place = Place { file: file.name.clone(), line: table.line() };
+        let place = Place::of(file, table);
         if let Some(first) = self.given.insert(key, place) {
             let first = format!("{} line {}", first.file, first.line);
             table.error(key, format!("is already set in {first}, and counts for all files; keep one of the two"));
@@ -109,9 +109,9 @@ fn keep(node: &Node, findings: &mut Vec<Diagnostic>) -> bool {
     if let (false, Item::Folder(folder)) = (node.enabled, &node.item) {
         let rules = folder.rules.iter().filter(|rule| rule.enabled).count();
         if rules > 0 {
-            let Place { file, line } = &node.scope.place;
+            let Place { file, line, path } = &node.scope.place;
             let message = format!("{:?} is disabled, so {rules} of its rules never apply", node.scope.name);
-            findings.push(diagnostic(Severity::Warning, file, *line, "folder.enabled", message));
+            findings.push(diagnostic(Severity::Warning, file, *line, &format!("{path}.enabled"), message));
         }
     }
     node.enabled
@@ -132,11 +132,11 @@ fn report_repeated_names(nodes: &[Node], findings: &mut Vec<Diagnostic>) {
     for node in nodes.iter().flat_map(Node::with_rules) {
         let (Kind { word }, scope) = node;
         if let Some((kind, first)) = seen.get(scope.name.as_str()) {
-            let (name, Place { file, line }) = (&scope.name, &first.place);
+            let (name, Place { file, line, .. }) = (&scope.name, &first.place);
             let message = format!(
                 "{name:?} is already the name of the {kind} in {file} line {line}; names must differ, for example `name = \"{name} (2)\"`"
             );
-            let key = format!("{word}.name");
+            let key = format!("{}.name", scope.place.path);
             findings.push(diagnostic(Severity::Error, &scope.place.file, scope.place.line, &key, message));
         } else {
             seen.insert(&scope.name, (word, scope));

@@ -25,9 +25,9 @@ pub(super) fn wants(table: &Table<'_>, key: &'static str, example: &'static str)
     let mut wants = Vec::new();
     for entry in table.tables(key, example) {
         const KEYS: [&str; 7] = ["equals", "one-of", "contains", "starts-with", "ends-with", "present", "absent"];
-        let name = entry.text("name", r#"name = "department""#);
+        let name = entry.filled_text("name", r#"name = "department""#);
         let one_of = lower(entry.texts("one-of", r#"one-of = ["Sales", "Marketing"]"#));
-        let text = |key, example, want: fn(String) -> Want| entry.text(key, example).map(|text| want(text.to_lowercase()));
+        let text = |key, example, want: fn(String) -> Want| entry.filled_text(key, example).map(|text| want(text.to_lowercase()));
         let flag = |key, example, yes, no| entry.flag(key, example).map(|flag| if flag { yes } else { no });
         let wanted = [
             text("equals", r#"equals = "Sales""#, |text| Want::OneOf(vec![text])),

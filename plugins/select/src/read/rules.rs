@@ -154,7 +154,7 @@ fn head(file: &File, table: &Table<'_>, example: &'static str) -> Option<(bool, 
     }
     let exceptions = conditions::exceptions(table);
     let enabled = table.flag("enabled", "enabled = false").unwrap_or(true);
-    let place = Place { file: file.name.clone(), line: table.line() };
+    let place = Place::of(file, table);
     Some((enabled, Scope::new(name?, Conditions::new(conditions), exceptions, place)))
 }
 

@@ -220,7 +220,10 @@ fn a_trigger_that_is_to_be_removed_must_be_there() {
             "remove-trigger = true",
             "error rules.toml:4 rule[1].remove-trigger: has no trigger to remove, of up to 256 octets; for example `message.trigger = \"#promo\"`",
         ),
-        ("message.trigger = ' '", "error rules.toml:4 rule[1].message.trigger: has an empty word; for example `trigger = \"#promo\"`"),
+        (
+            "message.trigger = ' '",
+            "error rules.toml:4 rule[1].message.trigger: has the empty text \" \"; leave it out, or for example `trigger = \"#promo\"`",
+        ),
     ] {
         assert_eq!(findings(&format!("[[rule]]\nname = 'a'\nsignature = 'x'\n{rule}\n")), [expected]);
     }

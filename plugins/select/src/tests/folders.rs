@@ -75,7 +75,7 @@ fn folders_and_rules_are_ordered_together_and_inside() {
 fn a_disabled_folder_takes_its_rules_with_it_and_says_so() {
     let rules = FOLDER.replacen("sender.groups", "enabled = false\nsender.groups", 1);
     assert_eq!(outcomes(&rules, &facts()), [(vec![0], sign(["rest"]))]);
-    assert_eq!(findings(&rules), [r#"warning rules.toml:2 folder.enabled: "Sales" is disabled, so 2 of its rules never apply"#]);
+    assert_eq!(findings(&rules), [r#"warning rules.toml:2 folder[1].enabled: "Sales" is disabled, so 2 of its rules never apply"#]);
 }
 
 #[test]
@@ -121,6 +121,9 @@ fn names_differ_over_rules_folders_and_banners() {
                    [[banner]]\nname='b'\nsignature='z'\n";
     let found = findings(content);
     assert_eq!(found.len(), 2, "{found:?}");
-    assert!(found[0].contains(r#"rules.toml:7 rule.name: "a" is already the name of the rule in rules.toml line 1"#), "{found:?}");
-    assert!(found[1].contains(r#"rules.toml:10 banner.name: "b" is already the name of the folder in rules.toml line 5"#), "{found:?}");
+    assert!(
+        found[0].contains(r#"rules.toml:7 folder[1].rule[1].name: "a" is already the name of the rule in rules.toml line 1"#),
+        "{found:?}"
+    );
+    assert!(found[1].contains(r#"rules.toml:10 banner[1].name: "b" is already the name of the folder in rules.toml line 5"#), "{found:?}");
 }
