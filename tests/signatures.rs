@@ -66,7 +66,7 @@ fn the_demo_is_sound_and_holds_its_own_expectations() {
     let demo = demo();
     let demo = demo.to_str().expect("the path is text");
     let checked = signatures(&["check", demo]);
-    assert!(checked.status.success() && text(&checked).contains(" 0 errors"), "{}", text(&checked));
+    assert!(checked.status.success() && text(&checked).contains(" 0 errors, 0 warnings"), "{}", text(&checked));
     let tested = signatures(&["test", demo]);
     assert!(tested.status.success() && text(&tested).contains(" passed, 0 failed"), "{}", text(&tested));
 }
@@ -134,7 +134,7 @@ fn what_does_not_fit_together_is_found() {
     for expected in [
         "signature: chooses signature \"absent\", which no template defines",
         "groups: the directory has no group \"no-such-group\"",
-        "shoeSize: nobody in the directory has this attribute",
+        "attribute: nobody in the directory has the attribute \"shoeSize\"",
         "warning: templates: spare: no rule chooses this signature",
     ] {
         assert!(text.contains(expected), "{expected} in\n{text}");
@@ -262,12 +262,14 @@ fn a_signature_that_no_message_can_take_is_an_error_with_the_line_of_its_templat
 fn what_strangers_would_get_and_what_nobody_can_get_is_warned_about() {
     let folder = Folder::new();
     folder.write("templates/full.de.html", "<p>{{ displayName }}</p>");
-    folder.append("templates/signatures.toml", "\n[group.\"salles\".variables]\nslogan = \"x\"\n");
+    folder.append("templates/company.html", "<p>{{ jobTitle }}</p>");
+    folder.append("templates/signatures.toml", "\n[group.\"Commercail\".variables]\nslogan = \"x\"\n");
     folder.write("tenant.toml", "domains = [\"northwind.example\"]\nlocale = \"en-GB\"\n");
     let lines = text(&signatures(&["check", folder.path()]));
     for expected in [
         "templates/full.de.html: is never used: every message has the tenant's locale \"en-GB\"",
-        "group: the directory has no group \"salles\"; it has \"sales\"",
+        "signature: somebody whom the directory does not know gets this signature",
+        "group: the directory has no group \"Commercail\"; it has \"commercial\"",
     ] {
         assert!(lines.contains(expected), "{expected}\n{lines}");
     }
@@ -276,6 +278,7 @@ fn what_strangers_would_get_and_what_nobody_can_get_is_warned_about() {
 #[test]
 fn the_language_is_the_persons_or_the_messages_when_the_tenant_says_so() {
     let folder = Folder::new();
+    fs::remove_file(folder.0.join("templates/full.txt")).expect("the file is there");
     folder.write("templates/full.html", "<p>EN {{ locale }}</p>");
     folder.write("templates/full.de.html", "<p>DE {{ locale }}</p>");
     let name = fs::read_to_string(folder.0.join("people.toml")).expect("people");
@@ -284,6 +287,7 @@ fn the_language_is_the_persons_or_the_messages_when_the_tenant_says_so() {
     let eml = folder.0.join("fr.eml");
     let message = format!("From: {address}\r\nTo: b@b.example\r\nContent-Language: fr\r\n\r\nBonjour\r\n");
     fs::write(&eml, message).expect("the message can be written");
+    fs::remove_dir_all(folder.0.join("rules")).expect("the folder is there");
     folder.write("rules.toml", "[[rule]]\nname = \"all\"\nsignature = \"full\"\n");
     let out = folder.0.join("out.eml");
     let (eml, out_path) = (eml.to_str().expect("text"), out.to_str().expect("text"));

@@ -122,12 +122,13 @@ fn unknown_senders(workbench: &Workbench, now: SystemTime) -> Vec<Diagnostic> {
     let Ok(outside) = Mailbox::parse(OUTSIDE) else { return Vec::new() };
     let question = Question { from: Some(stranger), to: vec![outside], ..Question::at(now) };
     let Ok(answered) = workbench.answer(&question) else { return Vec::new() };
-    let personal = &workbench.renderer.description().attributes;
+    let variables = variables(&workbench.folder.templates);
+    let personal: Vec<&String> = workbench.renderer.description().attributes.iter().filter(|name| !variables.contains(*name)).collect();
     let mut findings = Vec::new();
     for answer in &answered.copies {
         let Outcome::Sign(choices) = &answer.plan.outcome else { continue };
         for id in choices.iter().map(|choice| &choice.id) {
-            let named = files_of(workbench, id).any(|file| personal.iter().any(|name| printed(&file.content).any(|word| word == name)));
+            let named = files_of(workbench, id).any(|file| personal.iter().any(|name| printed(&file.content).any(|word| word == *name)));
             if named {
                 let message =
                     "somebody whom the directory does not know gets this signature, without name or number; add `sender.known = true` to \
