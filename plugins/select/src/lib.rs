@@ -92,7 +92,7 @@
 //! times follow summer time.
 //!
 //! `remove-trigger` takes out a word as it is in the subject once it is decoded. Where two encoded words (RFC 2047) of the subject divide
-//! the trigger inside a character, which RFC 2047 section 5 forbids, the rule applies and the word stays.
+//! the trigger inside a character, which RFC 2047 section 5 forbids, the rule applies and the subject stays as it is.
 //!
 //! # And, or, not
 //!
