@@ -1,23 +1,71 @@
 //! How many copies one message may become.
 
+use signet_plugin_sdk::Recipient;
 use signet_plugin_sdk::select::{Explanation, Outcome};
+
+use crate::decide::Obstacle;
 
 /// The reason of the fallback copy.
 const LIMIT: &str = "copies-limit";
+
+/// Ways to one outcome that are told apart: those of internal, external and partner recipients, and one more. Each costs as much as
+/// explaining a copy does.
+const VARIANTS: usize = 4;
 
 /// Recipients with one outcome.
 pub(crate) struct Group<'r> {
     pub(crate) recipients: Vec<u32>,
     pub(crate) outcome: Outcome,
+    /// The ways in which they came to it, up to [`VARIANTS`].
+    pub(crate) variants: Vec<Variant<'r>>,
+    /// Recipients who came to it in other ways.
+    pub(crate) others: usize,
     /// Trigger words of the rules that applied.
     pub(crate) removes: Vec<&'r str>,
     /// Whether it is there because there were too many.
     pub(crate) is_fallback: bool,
 }
 
-impl Group<'_> {
+/// Recipients of one group for whom the same rules applied, and the others did not for the same reasons.
+pub(crate) struct Variant<'r> {
+    /// The first of them, who speaks for the others.
+    pub(crate) recipient: &'r Recipient,
+    pub(crate) size: usize,
+    /// What kept each scope that was asked.
+    trace: Vec<Option<Obstacle<'r>>>,
+}
+
+impl<'r> Group<'r> {
     pub(crate) fn new(outcome: Outcome) -> Self {
-        Self { recipients: Vec::new(), outcome, removes: Vec::new(), is_fallback: false }
+        Self { recipients: Vec::new(), outcome, variants: Vec::new(), others: 0, removes: Vec::new(), is_fallback: false }
+    }
+
+    /// Counts the recipient to the variant that is returned, or to the others.
+    pub(crate) fn count(&mut self, recipient: &'r Recipient, trace: Vec<Option<Obstacle<'r>>>) -> Option<usize> {
+        let known = self.variants.iter().position(|variant| variant.trace == trace);
+        if known.is_none() && self.variants.len() < VARIANTS {
+            self.variants.push(Variant { recipient, size: 1, trace });
+            return Some(self.variants.len() - 1);
+        }
+        self.count_again(known);
+        known
+    }
+
+    /// Counts one more recipient to the variant, or to the others.
+    pub(crate) fn count_again(&mut self, variant: Option<usize>) {
+        match variant {
+            Some(variant) => self.variants[variant].size += 1,
+            None => self.others += 1,
+        }
+    }
+
+    /// Takes the recipients of an earlier group, and keeps as many variants as one has.
+    fn take(&mut self, mut earlier: Self) {
+        self.recipients.append(&mut earlier.recipients);
+        earlier.variants.append(&mut self.variants);
+        let dropped = earlier.variants.split_off(earlier.variants.len().min(VARIANTS));
+        self.others += earlier.others + dropped.iter().map(|variant| variant.size).sum::<usize>();
+        self.variants = earlier.variants;
     }
 }
 
@@ -34,7 +82,7 @@ pub(crate) fn limited(mut groups: Vec<Group<'_>>, limit: usize) -> (Vec<Group<'_
     given_up.sort_unstable();
     let mut fallback = Group { is_fallback: true, ..Group::new(Outcome::Skip(LIMIT.to_owned())) };
     for number in given_up.into_iter().rev() {
-        fallback.recipients.append(&mut groups.remove(number).recipients);
+        fallback.take(groups.remove(number));
     }
     fallback.recipients.sort_unstable();
     groups.push(fallback);

@@ -3,6 +3,8 @@
 //! Whatever does not depend on the recipient is decided once; what remains is tried for each recipient, and recipients with the same
 //! outcome become one copy. Explanations are written once a copy, after everything is decided, by the same search.
 
+use std::cell::RefCell;
+
 use signet_plugin_sdk::select::{Choice, CopyPlan, Decision, Explanation, Outcome};
 use signet_plugin_sdk::{Facts, Message, Recipient, RecipientClass};
 
@@ -23,11 +25,23 @@ const NO_RULE: &str = "no-rule-applied";
 const ALREADY_SIGNED: &str = "already-signed";
 
 /// Why something did not apply.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Obstacle<'r> {
     /// A condition does not hold, or nobody knows whether it does.
     Condition(&'r Condition),
     /// An exception holds, or nobody knows whether it does.
     Exception(usize, &'r Conditions, Truth),
+}
+
+/// Two are one when they speak of the same place in the rules.
+impl PartialEq for Obstacle<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Condition(one), Self::Condition(other)) => std::ptr::eq(*one, *other),
+            (Self::Exception(_, one, truth), Self::Exception(_, other, another)) => std::ptr::eq(*one, *other) && truth == another,
+            _ => false,
+        }
+    }
 }
 
 /// Decides for one message.
@@ -50,7 +64,7 @@ pub(crate) fn decide(rules: &RuleSet, facts: &Facts, message: &dyn Message) -> D
         }
     }
     let copies = groups.into_iter().map(|group| {
-        let mut explanation = explain(rules, &candidates, &case, &facts.recipients[group.recipients[0] as usize]);
+        let mut explanation = explain(rules, &candidates, &case, &group);
         if let (true, Some(merged)) = (group.is_fallback, &merged) {
             explanation.insert(0, merged.clone());
         }
@@ -123,8 +137,8 @@ struct Decider<'a> {
     groups: Vec<Group<'a>>,
     /// Whether recipients of one class must have one outcome.
     class_decides: bool,
-    /// The classes met so far with their group, when the class decides.
-    classes: Vec<(&'a RecipientClass, usize)>,
+    /// The classes met so far with their group and its variant, when the class decides.
+    classes: Vec<(&'a RecipientClass, (usize, Option<usize>))>,
 }
 
 impl<'a> Decider<'a> {
@@ -137,19 +151,25 @@ impl<'a> Decider<'a> {
 
     fn add(&mut self, number: u32, recipient: &'a Recipient) {
         let met = self.classes.iter().find(|(class, _)| **class == recipient.class);
-        if let Some((_, group)) = met {
+        if let Some((_, (group, variant))) = met {
             self.groups[*group].recipients.push(number);
+            self.groups[*group].count_again(*variant);
             return;
         }
-        let group = self.file(number, recipient);
+        let place = self.file(number, recipient);
         if self.class_decides {
-            self.classes.push((&recipient.class, group));
+            self.classes.push((&recipient.class, place));
         }
     }
 
-    /// The number of the group that the recipient joins.
-    fn file(&mut self, number: u32, recipient: &'a Recipient) -> usize {
-        let obstacle = |scope: &'a Scope| scope.individual_obstacle(self.case, recipient);
+    /// The number of the group that the recipient joins, and of its variant.
+    fn file(&mut self, number: u32, recipient: &'a Recipient) -> (usize, Option<usize>) {
+        let trace = RefCell::new(Vec::new());
+        let obstacle = |scope: &'a Scope| {
+            let obstacle = scope.individual_obstacle(self.case, recipient);
+            trace.borrow_mut().push(obstacle);
+            obstacle
+        };
         let Verdict { outcome, removes } = judge(self.rules, self.possible, &obstacle, None);
         let known = self.groups.iter().position(|group| group.outcome == outcome);
         let group = known.unwrap_or(self.groups.len());
@@ -158,11 +178,12 @@ impl<'a> Decider<'a> {
         }
         self.groups[group].recipients.push(number);
         self.groups[group].removes.extend(removes);
-        group
+        (group, self.groups[group].count(recipient, trace.into_inner()))
     }
 }
 
 /// What happened to a step or banner.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Fate<'r> {
     Applied,
     Kept(Obstacle<'r>),
@@ -172,6 +193,19 @@ pub(crate) enum Fate<'r> {
     Ended(&'r str),
     /// A banner that would have applied, and why it was not added.
     Left(&'static str),
+}
+
+impl PartialEq for Fate<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Applied, Self::Applied) => true,
+            (Self::Kept(one), Self::Kept(other)) => one == other,
+            (Self::Outside(one), Self::Outside(other)) => std::ptr::eq(*one, *other),
+            (Self::Ended(one), Self::Ended(other)) => one == other,
+            (Self::Left(one), Self::Left(other)) => one == other,
+            _ => false,
+        }
+    }
 }
 
 /// What a recipient gets.

@@ -40,12 +40,15 @@
 //!
 //! | key | meaning |
 //! |---|---|
-//! | `sender.addresses` | one of them is the sender's; `*` stands for any characters, as in `"info-*@example.com"` |
+//! | `sender.addresses` | one of them is the address that this message was sent from; `*` stands for any characters, as in `"info-*@example.com"` |
 //! | `sender.domains`, `sender.groups` | one of them is the sender's; a domain `"*.example.com"` means its subdomains |
 //! | `sender.attributes` | all of a list such as `{ name = "department", equals = "Sales" }`; also `one-of = [...]`, `contains`, `starts-with`, `ends-with`, `present = true`, `absent = true` |
 //! | `sender.known` | whether the directory knows the sender |
 //! | `sender.on-behalf` | whether somebody else sent it in the author's name (Send On Behalf); Send As leaves no trace |
 //! | `delegate.addresses`, `.domains`, `.groups`, `.attributes`, `.known` | the same about who sent it on behalf; none holds without a delegate |
+//!
+//! `addresses` and `domains` are compared with the address in use. Somebody who sends from an alias does so with the alias, and a rule
+//! that names only the main address does not apply: name both, or ask for a group or an attribute, which belong to the person.
 //!
 //! Those who receive.
 //!
@@ -85,7 +88,11 @@
 //! | `hours` | `"08:00-18:00"`, or a list; `"22:00-06:00"` is a night, which belongs to the weekday it begins on |
 //! | `zone` | whose local time the four keys beside it mean: a name such as `"Europe/Berlin"`, or `"sender"` for the directory attribute `timeZone` (IANA or Windows name); the tenant's when absent or unknown |
 //!
-//! Texts are compared without regard to letter case, group ids exactly. Local times follow summer time.
+//! Texts are compared without regard to letter case, group ids exactly; an empty text is refused, because it would hold everywhere. Local
+//! times follow summer time.
+//!
+//! `remove-trigger` takes out a word as it is in the subject once it is decoded. Where two encoded words (RFC 2047) of the subject divide
+//! the trigger inside a character, which RFC 2047 section 5 forbids, the rule applies and the subject stays as it is.
 //!
 //! # And, or, not
 //!
@@ -139,7 +146,7 @@
 //!
 //! | key | meaning |
 //! |---|---|
-//! | `settings.on-behalf` | whose rules a message follows that was sent on behalf: `"author"` (default), or `"delegate"`: then `sender`, `rollout` and `zone = "sender"` ask the delegate |
+//! | `settings.on-behalf` | whose rules a message follows that was sent on behalf: `"author"` (default), or `"delegate"`: then `sender`, `rollout` and `zone = "sender"` ask the delegate. It chooses the signature only: the name, telephone number and so on in it are the author's all the same |
 //! | `settings.banners` | banners on one message, 0 to 8; 1 when absent |
 //! | `settings.copies` | copies of one message, 2 to 100; 16 when absent |
 //!
@@ -152,12 +159,23 @@
 //! recipients of the least common ones share one copy without signature, with the reason `copies-limit`. A message that already carries
 //! a signature gets none.
 //!
+//! Recipients of one copy may have come to it in different ways. Where they differ about a rule, the explanation of the copy has a line
+//! for each way, which names one of its recipients and how many more there are; of more than four ways the others are counted.
+//!
 //! # Warnings
 //!
-//! Reading the rules also reports what is valid and probably not meant, with file and line: rules that can never apply because their
-//! conditions exclude each other or imply an exception; rules below one that applies wherever they would and stops; campaigns of one
-//! family (ids that are alike before the first `-`, `_` or digit) and the same conditions that overlap, or that leave a gap of at most
-//! seven days; banners of equal priority that apply to the same mail at the same time. Nothing is said where it is not certain.
+//! Reading the rules also reports what is valid and probably not meant, with file, line and the number of the rule:
+//!
+//! - rules that can never apply because their conditions exclude each other or imply an exception, or that reach nobody (`rollout = 0`);
+//! - rules below one that applies wherever they would and stops, or below several that do so together. What several do together is seen
+//!   where they differ in the recipient's class, the message's kind or format, `sender.known`, and what is `true` or `false`;
+//! - campaigns of one family (ids that are alike before the first `-`, `_` or digit) and the same conditions that overlap, or that leave
+//!   a gap of at most seven days;
+//! - two banners of equal priority, where there is room for one: "apply" where they surely do to the same mail at the same time, "may
+//!   apply" where nothing in their conditions, exceptions and dates shows that they never do.
+//!
+//! But for that "may", nothing is said where it is not certain. Nothing here knows the time or the tenant: neither a date that is past
+//! nor `recipient.class = "external"` beside one of the tenant's own domains is seen.
 //!
 //! # Cost
 //!

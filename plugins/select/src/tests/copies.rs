@@ -90,7 +90,15 @@ proptest! {
         for plan in plans.iter().filter(|_| !together) {
             for recipient in &plan.recipients {
                 let alone = Facts { recipients: vec![facts.recipients[*recipient as usize].clone()], ..facts.clone() };
-                prop_assert_eq!(&decide(&content, &alone)[0].outcome, &plan.outcome);
+                let alone = &decide(&content, &alone)[0];
+                prop_assert_eq!(&alone.outcome, &plan.outcome);
+                // What applied to it is told in the explanation of the copy, which may leave out the last of many ways.
+                let told = lines(plan);
+                if !told.iter().any(|line| line.contains(" more recipients): ")) {
+                    for line in alone.explanation.iter().filter(|line| line.applied) {
+                        prop_assert!(told.iter().any(|told| told.starts_with(&format!("+ {}: ", line.rule))), "{}: {told:?}", line.rule);
+                    }
+                }
             }
         }
     }
@@ -113,3 +121,61 @@ fn sixteen_copies_are_made_when_the_settings_do_not_say() {
     let copies = decide(&content, &to(&names.iter().map(String::as_str).collect::<Vec<_>>()));
     assert_eq!((copies.len(), copies[15].recipients.len()), (16, 5));
 }
+
+/// Whose signature is the same, for two reasons.
+const ALIKE: &str = "[[rule]]\nname='inside'\nsignature='s'\nrecipient.class='internal'\n[[rule]]\nname='outside'\nsignature='s'\n\
+                     recipient.class='external'\n[[rule]]\nname='rest'\nskip='x'\nexcept=[{ message.kind='reply' }]\n";
+
+#[test]
+fn recipients_of_one_copy_who_came_to_it_in_different_ways_have_lines_of_their_own() {
+    let facts = to(&["x@x.example", "bob@northwind.example", "y@x.example", "eve@northwind.example", "z@x.example"]);
+    let copies = decide(ALIKE, &facts);
+    assert_eq!((copies.len(), &copies[0].outcome), (1, &sign(["s"])));
+    assert_eq!(
+        lines(&copies[0]),
+        [
+            "- inside: for x@x.example (external) and 2 more: recipient: wanted class \"internal\", found x@x.example (external)",
+            "+ inside: for bob@northwind.example (internal) and 1 more: recipient: bob@northwind.example (internal)",
+            "+ outside: for x@x.example (external) and 2 more: recipient: x@x.example (external)",
+            "- outside: for bob@northwind.example (internal) and 1 more: not asked: \"inside\" ended the search",
+            r#"- rest: not asked: "outside" or "inside" ended the search"#,
+        ]
+    );
+}
+
+#[test]
+fn recipients_who_came_to_their_copy_in_one_way_share_its_lines() {
+    let external = to(&["x@x.example", "y@y.example"]);
+    assert_eq!(lines(&decide(ALIKE, &external)[0]), lines(&decide(ALIKE, &to(&["x@x.example"]))[0]));
+    let rules = "[[rule]]\nname='a'\nsignature='s'\nrecipient.class='partner'\n[[rule]]\nname='b'\nsignature='s'\n\
+                 except=[{ recipient.addresses='nobody@*' }]\n";
+    let mixed = to(&["x@x.example", "bob@northwind.example"]);
+    assert_eq!(
+        lines(&decide(rules, &mixed)[0]),
+        ["- a: recipient: wanted class \"partner\", found x@x.example (external)", "+ b: has no conditions, and no exception holds"]
+    );
+}
+
+#[test]
+fn only_the_first_ways_to_an_outcome_are_told_and_the_number_of_the_others() {
+    let mut content: String = (0..20).map(|n| format!("[[rule]]\nname='r{n}'\nsignature='s'\nrecipient.addresses='r{n}@*'\n")).collect();
+    let names: Vec<String> = (0..20).flat_map(|n| [format!("r{n}@x.example"), format!("r{n}@y.example")]).collect();
+    let facts = to(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let copies = decide(&content, &facts);
+    let told = lines(&copies[0]);
+    assert_eq!((copies.len(), told.last().unwrap().as_str()), (1, OTHERS));
+    assert!(told.len() <= 4 * 20 + 1, "{}", told.len());
+    assert!(told.contains(&"+ r3: for r3@x.example (external) and 1 more: recipient: r3@x.example (external)".to_owned()), "{told:?}");
+
+    // Those who share a copy because there were too many have different reasons, too.
+    content = "settings.copies = 2\n".to_owned()
+        + &(0..20).map(|n| format!("[[rule]]\nname='r{n}'\nsignature='s{n}'\nrecipient.addresses='r{n}@*'\n")).collect::<String>();
+    let copies = decide(&content, &facts);
+    assert_eq!((copies.len(), copies[1].outcome.clone()), (2, skip("copies-limit")));
+    let told = lines(&copies[1]);
+    assert!(told[0].starts_with("+ (copies): "), "{told:?}");
+    assert!(told.contains(&"+ r1: for r1@x.example (external) and 1 more: recipient: r1@x.example (external)".to_owned()), "{told:?}");
+    assert_eq!(told.last().unwrap(), "- (30 more recipients): other rules decided for them, or other conditions, with the same outcome");
+}
+
+const OTHERS: &str = "- (32 more recipients): other rules decided for them, or other conditions, with the same outcome";
