@@ -42,6 +42,7 @@ pub(crate) fn configure(files: &[File], assets: &[Asset]) -> Result<(Templates, 
         cleaned: Vec::new(),
         computes_values: false,
     };
+    reading.warm_up(None);
     reading.read_files(&names);
     literals.get_or_init(|| std::mem::take(&mut reading.literals));
     let settings = settings::read(files, &mut reading.signatures, &mut reading.findings);
@@ -57,7 +58,7 @@ pub(crate) fn configure(files: &[File], assets: &[Asset]) -> Result<(Templates, 
     if refused(&reading.findings) {
         return Err(reading.findings);
     }
-    reading.warm_up(&shared);
+    reading.warm_up(shared.layers.tenant.iter().find(|(name, _)| name == filters::REGIONS[0]).map(|(_, country)| country.as_str()));
     let attributes = reading.attributes();
     let Reading { findings, signatures, environment, computes_values, .. } = reading;
     let summary = Summary { signatures: signatures.keys().cloned().collect(), warnings: findings };
@@ -185,12 +186,11 @@ impl Reading<'_> {
         }
     }
 
-    /// Loads numbering plans for the snapshot when a template asks for them.
-    fn warm_up(&self, shared: &Shared) {
+    /// Loads numbering plans for the snapshot when a template asks for them. They are large, every call reads them, and what lies at low
+    /// addresses is kept in memory between calls: so most of it is done before the templates are read.
+    fn warm_up(&self, country: Option<&str>) {
         if self.uses_filter("phone") || self.uses_filter("tel") || self.files.iter().any(|file| file.content.contains("vcard(")) {
-            let tenant = &shared.layers.tenant;
-            let region = tenant.iter().find(|(name, _)| name == filters::REGIONS[0]).and_then(|(_, country)| phone::region(country));
-            phone::warm_up(region);
+            phone::warm_up(country.and_then(phone::region));
         }
     }
 

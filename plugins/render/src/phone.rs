@@ -42,7 +42,9 @@ pub(crate) fn dialled(number: &str, region: Option<Region>) -> String {
 
 /// Parses one number now, so that the numbering plans are in memory before the first message.
 pub(crate) fn warm_up(region: Option<Region>) {
-    formatted("+442079460018", "international", region);
+    for number in ["+442079460018", "+4940555014100"] {
+        formatted(number, "international", region);
+    }
     formatted("+12025550143", "national", region);
     if let Some(example) = region.and_then(|region| PHONE_NUMBER_UTIL.get_example_number(region).ok()) {
         formatted(&PHONE_NUMBER_UTIL.format(&example, PhoneNumberFormat::National), "national", region);
