@@ -17,6 +17,9 @@ pub mod server;
 pub mod tenant;
 pub mod world;
 
+#[cfg(test)]
+mod tests;
+
 pub use call::{Answer, Call, Delivery};
 pub use cloud::Cloud;
 pub use faults::{Fault, Wrong};
