@@ -6,6 +6,7 @@ folder=$1
 python=(msal==1.39.0 msgraph-sdk==1.65.0 requests==2.32.5 jsonschema==4.26.0 rfc3339-validator==0.1.4 PyJWT==2.10.1)
 node=(@azure/msal-node@7.2.1)
 
+mkdir -p "$folder"
 command -v npm >/dev/null || { echo "cloud-judges: npm is missing; install Node.js 20 or newer and repeat" >&2; exit 1; }
 [ -x "$folder/venv/bin/python" ] || python3 -m venv "$folder/venv"
 stamp=$folder/installed

@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use http_body_util::combinators::BoxBody;
+use futures_util::stream::{self, StreamExt as _};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
@@ -24,6 +26,8 @@ use crate::cloud::Cloud;
 
 /// The largest request body, in octets: more than a batch of twenty needs.
 const LARGEST_BODY: usize = 4 << 20;
+/// How long a cut body waits for its break.
+const BEFORE_BREAK: Duration = Duration::from_millis(50);
 
 /// A self-made authority and a certificate for loopback.
 pub struct Tls {
@@ -94,7 +98,7 @@ async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static
     drop(served);
 }
 
-type Body = BoxBody<Bytes, Broken>;
+type Body = UnsyncBoxBody<Bytes, Broken>;
 
 /// Ends a connection.
 #[derive(Debug)]
@@ -131,8 +135,25 @@ fn response(answer: Answer) -> Result<Response<Body>, hyper::http::Error> {
     }
     let body = Bytes::from(answer.body);
     if answer.delivery == Delivery::Truncated {
-        let frames = [Ok(Frame::data(body)), Err(Broken)];
-        return builder.body(BodyExt::boxed(StreamBody::new(futures_util::stream::iter(frames))));
+        // What was written is sent while the stream waits; without a wait nothing but the break would be seen.
+        let frames = stream::iter([Ok(Frame::data(body)), Err(Broken)]).then(|frame| async move {
+            if frame.is_err() {
+                tokio::time::sleep(BEFORE_BREAK).await;
+            }
+            frame
+        });
+        return builder.body(BodyExt::boxed_unsync(StreamBody::new(frames)));
     }
-    builder.body(Full::new(body).map_err(|never| match never {}).boxed())
+    builder.body(Full::new(body).map_err(|never| match never {}).boxed_unsync())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_loopback_is_bound() {
+        assert!(bind("0.0.0.0:0".parse().unwrap()).await.unwrap_err().to_string().contains("not a loopback address"));
+        assert!(bind("127.0.0.1:0".parse().unwrap()).await.is_ok());
+    }
 }

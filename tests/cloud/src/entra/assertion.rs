@@ -32,7 +32,9 @@ pub(crate) fn verify(application: &Application, assertion: &str, audiences: &[St
 }
 
 fn signature_fits(application: &Application, header: &Value, signed: &[u8], signature: &[u8]) -> Result<(), Refusal> {
-    let named = |der: &&Vec<u8>| match (header["x5t#S256"].as_str(), header["x5t"].as_str()) {
+    // MSAL for Python pads its thumbprints with '=', and Entra takes them.
+    let bare = |name: &str| header[name].as_str().map(|print| print.trim_end_matches('='));
+    let named = |der: &&Vec<u8>| match (bare("x5t#S256"), bare("x5t")) {
         (Some(print), _) => print == sha256(der),
         (None, Some(print)) => print == thumbprint(der),
         (None, None) => false,
@@ -71,12 +73,14 @@ fn claims_fit(application: &Application, claims: &Value, audiences: &[String], n
             format!("Client assertion audience claim '{audience}' does not match Realm issuer. Expected '{}'.", audiences[0]),
         ));
     }
+    // A NumericDate may have a fraction (RFC 7519, section 2).
+    let date = |name: &str| claims[name].as_number().and_then(|number| number.to_string().split('.').next()?.parse::<i64>().ok());
     let out_of_range = |what: &str| (700_024, format!("Client assertion is not within its valid time range ({what})."));
-    let expires = claims["exp"].as_i64().ok_or_else(|| out_of_range("exp is missing"))?;
+    let expires = date("exp").ok_or_else(|| out_of_range("exp is missing"))?;
     if expires + SKEW < seconds {
         return Err(out_of_range("it has expired"));
     }
-    if claims["nbf"].as_i64().is_some_and(|from| from - SKEW > seconds) {
+    if date("nbf").is_some_and(|from| from - SKEW > seconds) {
         return Err(out_of_range("it is not valid yet"));
     }
     if expires - seconds > LONGEST {

@@ -204,7 +204,9 @@ fn authorization_code(world: &mut World, call: &Call, form: &Fields, tenant: &st
         code.used = true;
     }
     let scope = form.value("scope").filter(|scope| !scope.is_empty()).unwrap_or(&code.scope).to_owned();
-    let scope = if asks_for_api(&scope) { scope } else { format!("{scope} {}", code.scope) };
+    // What the sign-in asked for of OpenID Connect holds, whether or not it is said again.
+    let rest = code.scope.split_whitespace().filter(|word| !asks_for_api(&scope) || PROTOCOL.contains(word));
+    let scope = rest.fold(scope.clone(), |scope, word| format!("{scope} {word}"));
     delegated(world, form, &code.tenant, &client_id, code.user, &scope, code.nonce.as_deref())
 }
 

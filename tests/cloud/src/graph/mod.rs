@@ -52,7 +52,9 @@ fn admit(world: &World, call: &Call) -> Result<Access, Refusal> {
 }
 
 fn serve(world: &mut World, call: &Call, access: Access) -> Result<Answer, Refusal> {
-    let segments = call.segments();
+    // The namespace has a short name, which Microsoft's own SDKs use.
+    let long = |segment: String| if segment.starts_with("graph.") { format!("microsoft.{segment}") } else { segment };
+    let segments: Vec<String> = call.segments().into_iter().map(long).collect();
     let parts: Vec<&str> = segments.iter().skip(1).map(String::as_str).collect();
     permissions::judge(&access, &call.method, &parts)?;
     let own = access.user.map(|id| id.to_string()).unwrap_or_default();

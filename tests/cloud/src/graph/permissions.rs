@@ -51,6 +51,13 @@ const SCHEDULES: &[&str] = &[
 /// Judges the token for method and path below `/v1.0`.
 pub(crate) fn judge(access: &Access, method: &str, parts: &[&str]) -> Result<(), Refusal> {
     let own = access.user.is_some();
+    // One's own entry by its id is what /me is.
+    let me = access.user.map(|id| id.to_string()).unwrap_or_default();
+    let mine: Vec<&str> = match parts {
+        ["users", id, rest @ ..] if own && *id == me => [&["me"], rest].concat(),
+        _ => parts.to_vec(),
+    };
+    let parts = mine.as_slice();
     let accepted = match (method, parts) {
         (_, ["$batch"]) => return Ok(()),
         (_, ["me", ..]) if !own => {
@@ -60,7 +67,7 @@ pub(crate) fn judge(access: &Access, method: &str, parts: &[&str]) -> Result<(),
         (_, ["me", "memberOf" | "transitiveMemberOf", ..]) => [TRANSITIVE_MEMBER_OF, &["User.Read"]].concat(),
         (_, ["me", ..]) => [USERS, &["User.Read"]].concat(),
         (_, ["users", _, "photo" | "photos", ..]) => PHOTO.to_vec(),
-        (_, ["users", _, "memberOf", ..]) => MEMBER_OF.to_vec(),
+        (_, ["users", _, "memberOf", ..]) => [MEMBER_OF, if own { &["GroupMember.Read.All"] } else { &[] }].concat(),
         (_, ["users", _, "transitiveMemberOf", ..]) => TRANSITIVE_MEMBER_OF.to_vec(),
         (_, ["users", _, "manager"] | ["users", "delta"]) => USERS_FULL.to_vec(),
         (_, ["users", ..]) => USERS.to_vec(),

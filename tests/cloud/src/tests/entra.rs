@@ -67,7 +67,7 @@ fn a_person_signs_in_consents_and_the_application_gets_tokens() {
     assert!(location.starts_with(REDIRECT), "{location}");
     let fields = back(&location);
     assert_eq!(fields.text("state"), "s1");
-    let (status, body) = redeem(&cloud, fields.text("code"), &[]);
+    let (status, body) = redeem(&cloud, fields.text("code"), &[("scope", "User.Read")]);
     assert_eq!(status, 200, "{body}");
     let identity = claims(body["id_token"].as_str().unwrap());
     assert_eq!((&identity["nonce"], &identity["tid"], &identity["aud"]), (&json!("n1"), &json!(TENANT), &json!(SETUP)));
