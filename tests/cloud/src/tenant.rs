@@ -209,6 +209,8 @@ pub struct Grant {
     pub personal: HashMap<Id, BTreeSet<String>>,
     /// From when on the token endpoint knows, in milliseconds.
     pub effective: i64,
+    /// When it last grew, in milliseconds.
+    pub granted: i64,
 }
 
 /// An organisation.

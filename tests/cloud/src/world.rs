@@ -10,7 +10,7 @@ use crate::entra::keys::SigningKey;
 use crate::faults::Fault;
 use crate::graph::cursor::Cursor;
 use crate::random::{Id, Random};
-use crate::tenant::Tenant;
+use crate::tenant::{Assignment, Tenant};
 
 /// The API that a permission or a token belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -309,8 +309,14 @@ impl World {
         self.fixed.unwrap_or_else(machine) + self.advanced
     }
 
-    /// Stops the clock at that time.
+    /// Stops the clock at that time. Roles that end stay as far from their end as they were.
     pub fn stop_clock(&mut self, at: i64) {
+        let moved = at - self.now();
+        for role in self.tenants.iter_mut().flat_map(|tenant| &mut tenant.roles) {
+            if let Assignment::Activated(end) = &mut role.assignment {
+                *end += moved;
+            }
+        }
         (self.fixed, self.advanced) = (Some(at), 0);
     }
 

@@ -26,12 +26,12 @@ pub(crate) fn verify(application: &Application, assertion: &str, audiences: &[St
     let (header, claims) = (parse(head).ok_or_else(broken)?, parse(body).ok_or_else(broken)?);
     let signature = decoded(signature).ok_or_else(broken)?;
     let signed = &assertion[..head.len() + 1 + body.len()];
-    signature_fits(application, &header, signed.as_bytes(), &signature)?;
+    signature_fits(application, &header, signed.as_bytes(), &signature, now)?;
     claims_fit(application, &claims, audiences, now)?;
     Ok(claims["jti"].as_str().unwrap_or_default().to_owned())
 }
 
-fn signature_fits(application: &Application, header: &Value, signed: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+fn signature_fits(application: &Application, header: &Value, signed: &[u8], signature: &[u8], now: i64) -> Result<(), Refusal> {
     // MSAL for Python pads its thumbprints with '=', and Entra takes them.
     let bare = |name: &str| header[name].as_str().map(|print| print.trim_end_matches('='));
     let named = |der: &&Vec<u8>| match (bare("x5t#S256"), bare("x5t")) {
@@ -54,6 +54,10 @@ fn signature_fits(application: &Application, header: &Value, signed: &[u8], sign
     let failed =
         || (700_027, "Client assertion failed signature validation. [Reason - The key was used, and the signature is wrong.]".to_owned());
     let (_, certificate) = X509Certificate::from_der(der).map_err(|_| failed())?;
+    let (from, to) = (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
+    if !(from..=to).contains(&(now / 1000)) {
+        return Err((700_027, "The certificate with identifier used to sign the client assertion is expired on application.".to_owned()));
+    }
     UnparsedPublicKey::new(algorithm, certificate.public_key().subject_public_key.data.as_ref())
         .verify(signed, signature)
         .map_err(|_| failed())

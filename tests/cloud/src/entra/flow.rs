@@ -330,10 +330,14 @@ fn accept(world: &mut World, call: &Call, id: &str, flow: &Flow, organisation: b
     if !administrator && (whole || organisation || asked.scopes.iter().any(|key| needs_administrator(key))) {
         return failure(90_094, "Only an administrator can grant these permissions.");
     }
-    let effective = world.now() + world.knobs.consent_delay;
+    let now = world.now();
+    let effective = now + world.knobs.consent_delay;
     let Some(tenant) = world.tenant_mut(&home) else { return failure(90_002, "The tenant is gone.") };
     let known = tenant.grants.contains_key(&flow.client_id);
     let grant = tenant.grants.entry(flow.client_id.clone()).or_default();
+    if !asked.scopes.is_subset(&held(Some(grant), user)) || !asked.roles.is_subset(&grant.roles) {
+        grant.granted = now;
+    }
     if whole {
         let news = !asked.roles.is_subset(&grant.roles);
         grant.roles.extend(asked.roles);

@@ -200,7 +200,7 @@ fn admit(world: &World, call: &Call, name: &str, cmdlet: &str) -> Result<String,
 
 fn holds_role(world: &World, tenant: &Tenant, access: &Access) -> bool {
     let now = world.now();
-    let ready = tenant.grants.get(&access.client_id).is_some_and(|grant| grant.effective + world.knobs.exchange_delay <= now);
+    let ready = tenant.grants.get(&access.client_id).is_some_and(|grant| grant.granted + world.knobs.exchange_delay <= now);
     let right = match access.user {
         None => world.knobs.application_is_administrator && access.permissions.contains("Exchange.ManageAsApp"),
         Some(user) => {

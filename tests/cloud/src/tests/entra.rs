@@ -236,6 +236,42 @@ fn a_certificate_assertion_is_verified_in_every_part() {
 }
 
 #[test]
+fn an_expired_certificate_is_refused() {
+    let cloud = small();
+    cloud.grant(TENANT, "sync").unwrap();
+    // In the year 4102; the certificates that are made here end in 4096.
+    cloud.with(|world| world.stop_clock(67_300_000_000_000));
+    let audience = format!("{BASE}/{TENANT}/oauth2/v2.0/token");
+    let parts = Assertion { algorithm: "PS256", sha1: false, audience, expires: 300, jti: "1", spoiled: false };
+    let fields = [
+        ("grant_type", "client_credentials"),
+        ("client_id", SYNC),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("client_assertion", &assertion(&cloud, &parts)),
+        ("scope", "https://graph.microsoft.com/.default"),
+    ];
+    let answer = cloud.answer(&Call::form(&format!("/{TENANT}/oauth2/v2.0/token"), &fields)).value();
+    assert!(answer["error_description"].as_str().unwrap().contains("expired"), "{answer}");
+}
+
+#[test]
+fn exchange_lets_in_a_while_after_the_consent_page() {
+    let cloud = small();
+    cloud.with(|world| world.knobs.exchange_delay = 60_000);
+    let scope = "openid https://outlook.office365.com/Exchange.Manage";
+    let location = cloud.sign_in(&authorize(&[("scope", scope)]), "astrid.holm@northwind.example", PASSWORD, true).unwrap();
+    let token = redeem(&cloud, back(&location).text("code"), &[]).1["access_token"].as_str().unwrap().to_owned();
+    let status = |cloud: &Cloud| {
+        let call =
+            Call::json(&format!("/adminapi/beta/{TENANT}/InvokeCommand"), &json!({"CmdletInput": {"CmdletName": "Get-AcceptedDomain"}}));
+        cloud.answer(&call.bearer(&token).header("X-AnchorMailbox", "UPN:astrid.holm@northwind.example")).status
+    };
+    assert_eq!(status(&cloud), 401);
+    cloud.with(|world| world.advance(std::time::Duration::from_secs(61)));
+    assert_eq!(status(&cloud), 200);
+}
+
+#[test]
 fn a_rotated_key_leaves_the_old_one_published() {
     let cloud = small();
     let keys = |cloud: &Cloud| cloud.answer(&Call::get(&format!("/{TENANT}/discovery/v2.0/keys"))).value()["keys"].clone();

@@ -122,7 +122,7 @@ fn roles_decide_who_may_and_when() {
     cloud.with(|world| {
         let now = world.now();
         world.knobs.exchange_delay = 60_000;
-        world.tenants[0].grants.values_mut().for_each(|grant| grant.effective = now);
+        world.tenants[0].grants.values_mut().for_each(|grant| grant.granted = now);
     });
     let (status, body) = administrator(&cloud, "Get-AcceptedDomain", &json!({}));
     assert!(status == 401 && body["error"]["message"].as_str().unwrap().contains("is not allowed to call Get-AcceptedDomain"), "{body}");
