@@ -29,8 +29,8 @@ pub(crate) fn asked(application: &Application, scope: &str) -> Result<Asked, (u3
         let unknown = || (500_011, format!("The resource principal named {word} was not found in the tenant."));
         let (resource, permission) = Resource::of_scope(word).ok_or_else(unknown)?;
         if permission == ".default" {
-            let of_resource = |key: &&String| key.starts_with(resource.uri());
-            asked.scopes.extend(application.scopes.iter().filter(of_resource).cloned());
+            // It stands for all that the registration asks for, of whatever resource.
+            asked.scopes.extend(application.scopes.iter().cloned());
             asked.roles.extend(application.roles.iter().cloned());
         } else if words(&resource.key(permission)).is_none() {
             let text = format!("The provided value for the input parameter 'scope' is not valid. The scope '{word}' does not exist.");
@@ -109,7 +109,10 @@ mod tests {
             ("openid profile", Ok(&[])),
             ("User.Read", Ok(&["https://graph.microsoft.com/User.Read"])),
             ("https://outlook.office365.com/Exchange.Manage", Ok(&["https://outlook.office365.com/Exchange.Manage"])),
-            ("https://graph.microsoft.com/.default", Ok(&["https://graph.microsoft.com/User.Read"])),
+            (
+                "https://graph.microsoft.com/.default",
+                Ok(&["https://graph.microsoft.com/User.Read", "https://outlook.office365.com/Exchange.Manage"]),
+            ),
             ("Mail.Burn", Err(70_011)),
             ("https://example.com/.default", Err(500_011)),
         ];
