@@ -1,9 +1,11 @@
 # Everything a newcomer needs: `make demo` shows the main job, `make test` proves it. Both do their own set-up.
 SHELL := /bin/bash
-.PHONY: demo test setup judges fmt lint docs deny fuzz bench clean
+.PHONY: demo test setup judges cloud-judges fmt lint docs deny fuzz bench clean
 
 CARGO ?= cargo
 VENV := target/judges
+CLOUD_JUDGES := target/cloud-judges
+GRAPH_DESCRIPTION ?= ../shared/graph/graph-openapi.json
 FUZZ_SECONDS ?= 60
 
 demo: setup ## Start Signet with stand-ins for Microsoft's hosts, send the demo mail, print what happened.
@@ -17,6 +19,11 @@ setup: ## The pinned toolchain with its wasm target.
 
 judges: ## Foreign verifiers and clients that tests compare with (Debian and PyPI packages).
 	@tests/judges/install.sh $(VENV)
+
+cloud-judges: setup ## Microsoft's own clients (MSAL, Graph SDK) and API description against the stand-in for Microsoft's cloud.
+	@tests/cloud/judges/install.sh $(CLOUD_JUDGES)
+	$(CARGO) build --locked --package signet-cloud
+	tests/cloud/judges/run.sh $(CLOUD_JUDGES) "$${CARGO_TARGET_DIR:-target}/debug/signet-cloud" $(GRAPH_DESCRIPTION)
 
 fmt:
 	$(CARGO) fmt --all --check

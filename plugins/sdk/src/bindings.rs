@@ -78,3 +78,28 @@ pub mod render {
         },
     });
 }
+
+/// What a controller exports, and what it may reach.
+pub mod control {
+    wit_bindgen::generate!({
+        path: ["../../wit/mail", "../../wit/plugin", "../../wit/control"],
+        inline: "
+            package signet:sdk-control;
+            world control {
+                import signet:control/http@0.1.0;
+                import signet:control/state@0.1.0;
+                import signet:control/clock@0.1.0;
+                export signet:control/controller@0.1.0;
+            }",
+        pub_export_macro: true,
+        export_macro_name: "export_controller",
+        default_bindings_module: "signet_plugin_sdk::bindings::control",
+        additional_derives: [PartialEq],
+        with: {
+            "signet:control/http@0.1.0": generate,
+            "signet:control/state@0.1.0": generate,
+            "signet:control/clock@0.1.0": generate,
+            "signet:control/controller@0.1.0": generate,
+        },
+    });
+}

@@ -47,7 +47,7 @@ pub fn configured<P, S>(configure: impl FnOnce() -> Result<(P, S), Vec<Diagnosti
 }
 
 /// A panic becomes a trap, which has no text: the log carries it.
-fn report_panics() {
+pub fn report_panics() {
     if cfg!(target_family = "wasm") {
         std::panic::set_hook(Box::new(|panic| log(Level::Error, &panic.to_string())));
     }

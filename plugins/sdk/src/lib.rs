@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | selector | which signatures a message gets, for which recipients | [`Selector`] | [`selector!`] |
 //! | renderer | what a signature looks like for one person | [`Renderer`] | [`renderer!`] |
+//! | controller | how a mail service is connected, and what its directory says | [`Controller`] | [`controller!`] |
 //!
 //! ```
 //! use signet_plugin_sdk::select::{CopyPlan, Decision, Outcome, Summary, sign};
@@ -43,6 +44,7 @@
 mod allocator;
 #[doc(hidden)]
 pub mod bindings;
+pub mod control;
 #[doc(hidden)]
 pub mod glue;
 mod message;
@@ -57,6 +59,7 @@ pub use bindings::plugin::signet::mail::types::{
 };
 pub use bindings::plugin::signet::plugin::log::Level;
 pub use bindings::plugin::signet::plugin::types::{Diagnostic, File, PluginError, Severity};
+pub use control::Controller;
 pub use message::{Message, TestMessage};
 pub use render::Renderer;
 pub use select::Selector;
