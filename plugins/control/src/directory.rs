@@ -163,3 +163,75 @@ pub(crate) fn is_guid(text: &str) -> bool {
     let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
     lengths == [8, 4, 4, 4, 12] && parts.iter().all(|part| part.bytes().all(|octet| octet.is_ascii_hexdigit()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fake, GROUP, TENANT, connection};
+    use serde_json::{Value, json};
+
+    fn group(name: &str, mail: bool, security: bool, kinds: &[&str]) -> Value {
+        json!({ "id": GROUP, "displayName": name, "mail": "g@contoso.example", "mailEnabled": mail, "securityEnabled": security, "groupTypes": kinds })
+    }
+
+    #[test]
+    fn only_mail_enabled_security_groups_can_be_chosen_and_the_others_are_told_why() {
+        for (entry, why) in [
+            (group("A", true, true, &[]), None),
+            (group("A", true, true, &["DynamicMembership"]), None),
+            (group("A", true, true, &["Unified"]), Some("Microsoft 365 group")),
+            (group("A", false, true, &[]), Some("without mail")),
+            (group("A", true, false, &[]), Some("distribution list")),
+            (json!({ "id": GROUP, "mailEnabled": true, "securityEnabled": true }), Some("no address")),
+        ] {
+            let fake = Fake::answering([(200, entry.clone()), (200, json!({ "value": [entry] }))]);
+            let read = read_group(&fake, &connection(), GROUP);
+            assert_eq!(find_groups(&fake, &connection(), "a", 10).unwrap().len(), usize::from(why.is_none()));
+            match why {
+                None => assert_eq!(read.unwrap().address, "g@contoso.example"),
+                Some(why) => {
+                    let problem = read.unwrap_err();
+                    assert!(problem.cause == Cause::Unfit && problem.detail.contains(why), "{problem:?}");
+                }
+            }
+        }
+        let gone = Fake::answering([(404, json!({ "error": { "code": "Request_ResourceNotFound", "message": "none" } }))]);
+        assert_eq!(read_group(&gone, &connection(), GROUP).unwrap_err().cause, Cause::Missing);
+        assert_eq!(read_group(&gone, &connection(), "../users").unwrap_err().cause, Cause::Missing);
+    }
+
+    #[test]
+    fn what_is_typed_stays_a_text() {
+        let fake = Fake::answering([(200, json!({ "value": [] }))]);
+        find_groups(&fake, &connection(), " O'Neil & co') or true ", 7).unwrap();
+        let asked = fake.asked.borrow();
+        assert!(asked[0].url.contains("startswith%28displayName,'O''Neil%20%26%20co''%29%20or%20true'%29"), "{}", asked[0].url);
+        assert!(asked[0].headers.contains(&("ConsistencyLevel".to_owned(), "eventual".to_owned())) && asked[0].url.contains("&$top=7&"));
+    }
+
+    #[test]
+    fn suggestions_go_on_over_pages_until_there_are_enough() {
+        let more =
+            json!({ "value": [group("B", true, true, &["Unified"])], "@odata.nextLink": "https://graph.example/v1.0/groups?$skiptoken=x" });
+        let fake = Fake::answering([(200, more), (200, json!({ "value": [group("b", true, true, &[]), group("A", true, true, &[])] }))]);
+        let names: Vec<_> = find_groups(&fake, &connection(), "", 5).unwrap().into_iter().map(|group| group.name).collect();
+        assert_eq!(names, ["A", "b"]);
+        assert_eq!(fake.asked.borrow()[1].url, "https://graph.example/v1.0/groups?$skiptoken=x");
+        assert!(find_groups(&Fake::answering([]), &connection(), "a", 0).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_organisation_has_the_domains_that_mail_can_come_from() {
+        let domains = json!([
+            { "name": "contoso.onmicrosoft.example", "isInitial": true, "capabilities": "Email, OfficeCommunicationsOnline" },
+            { "name": "Contoso.example", "capabilities": "Email" },
+            { "name": "intranet.example", "capabilities": "None" },
+        ]);
+        let answer = |id: &str| (200, json!({ "value": [{ "id": id, "displayName": "Contoso", "verifiedDomains": domains }] }));
+        let found = read_organisation(&Fake::answering([answer(TENANT)]), &connection()).unwrap();
+        assert_eq!(found.domains, ["contoso.onmicrosoft.example", "contoso.example"]);
+        assert_eq!(found.initial_domain, "contoso.onmicrosoft.example");
+        assert_eq!(read_organisation(&Fake::answering([answer(GROUP)]), &connection()).unwrap_err().cause, Cause::Protocol);
+        assert_eq!(read_organisation(&Fake::answering([(200, json!({ "value": [] }))]), &connection()).unwrap_err().cause, Cause::Protocol);
+    }
+}

@@ -19,6 +19,8 @@ mod directory;
 mod exchange;
 mod graph;
 mod mail_flow;
+#[cfg(test)]
+mod oracle;
 pub mod permissions;
 mod spf;
 mod status;

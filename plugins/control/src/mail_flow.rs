@@ -36,7 +36,7 @@ use crate::graph::ADMINISTRATOR;
 const PROBE: &str = "signet-probe";
 
 /// What is there of ours, and what else matters.
-pub(crate) struct Present {
+struct Present {
     accepted: bool,
     inbound: Option<Object>,
     outbound: Option<Object>,
@@ -45,7 +45,7 @@ pub(crate) struct Present {
 }
 
 /// Reads what is there.
-pub(crate) fn read(around: &dyn Surroundings, connection: &Connection) -> Result<Present, Problem> {
+fn read(around: &dyn Surroundings, connection: &Connection) -> Result<Present, Problem> {
     let of = |kind| -> Result<(Option<Object>, Vec<Object>), Problem> {
         let objects = all(around, connection, kind)?;
         Ok((ours(around, connection, kind, &objects)?.cloned(), objects))
@@ -62,7 +62,7 @@ fn is_accepted(around: &dyn Surroundings, connection: &Connection) -> Result<boo
 }
 
 /// Who is to be let through by the rule, with the group's address as the directory has it now.
-pub(crate) fn scope(around: &dyn Surroundings, connection: &Connection) -> Result<Scope, Problem> {
+fn scope(around: &dyn Surroundings, connection: &Connection) -> Result<Scope, Problem> {
     match &connection.routing {
         Routing::AllUsers => Ok(Scope::Everybody),
         Routing::Group(id) => Ok(Scope::Members(read_group(around, connection, id)?.address)),
@@ -77,6 +77,12 @@ pub(crate) fn make_plan(around: &dyn Surroundings, connection: &Connection, goal
         Goal::Disconnect => Ok(disconnect(around, connection, &present)),
         Goal::Other(other) => Err(unknown("goal", other)),
     }
+}
+
+/// The plan to connect, with notes on what was found there already.
+pub(crate) fn compare(around: &dyn Surroundings, connection: &Connection) -> Result<(Plan, Vec<String>), Problem> {
+    let present = read(around, connection)?;
+    Ok((connect(around, connection, &present)?, notes(&present)))
 }
 
 pub(crate) fn unknown(what: &str, name: &str) -> Problem {
@@ -211,8 +217,8 @@ pub(crate) fn is_enabled(rule: &Object) -> bool {
     text(rule, "State").eq_ignore_ascii_case("Enabled")
 }
 
-/// Notes on what was found, for the status of the connection.
-pub(crate) fn notes(present: &Present) -> Vec<String> {
+/// What was found there, for the status of the connection.
+fn notes(present: &Present) -> Vec<String> {
     let mut notes = order(present);
     for (kind, object) in [(Kind::Inbound, &present.inbound), (Kind::Outbound, &present.outbound)] {
         if object.as_ref().is_some_and(|object| object.get("Enabled").and_then(Json::as_bool) == Some(false)) {

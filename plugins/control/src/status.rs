@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use serde::Deserialize;
-use signet_plugin_sdk::control::{Action, Cause, Connection, Goal, Listed, Problem, Routing, Status, Surroundings, Synchronisation};
+use signet_plugin_sdk::control::{Action, Cause, Connection, Listed, Problem, Routing, Status, Surroundings, Synchronisation};
 
 use crate::exchange::EXCHANGE;
 use crate::graph::{DIRECTORY, advanced, encoded, json, request};
@@ -92,15 +92,15 @@ fn drift(
         );
         return Ok(Vec::new());
     }
-    let plan = match mail_flow::make_plan(around, connection, &Goal::Connect) {
-        Ok(plan) => plan,
+    let (plan, found) = match mail_flow::compare(around, connection) {
+        Ok(compared) => compared,
         Err(problem) if matches!(problem.cause, Cause::Missing | Cause::Unfit | Cause::Conflict) => {
             notes.push(format!("{} {}", problem.detail, problem.next_step));
             return Ok(Vec::new());
         }
         Err(problem) => return Err(problem),
     };
-    notes.extend(mail_flow::notes(&mail_flow::read(around, connection)?));
+    notes.extend(found);
     Ok(plan.steps.into_iter().filter(|step| !matches!(step.action, Action::Keep | Action::Check)).collect())
 }
 
@@ -175,4 +175,72 @@ fn outside(around: &dyn Surroundings, connection: &Connection, inside: &[Person]
     let inside = u64::try_from(inside.len()).unwrap_or(u64::MAX);
     only.count = all.map_or(listed, |all| all.saturating_sub(inside)).max(listed);
     Ok(only)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fake, GROUP, connection};
+    use serde_json::{Value, json};
+
+    const OTHER: &str = "12121212-3434-5656-7878-909090909090";
+
+    fn person(number: usize) -> Value {
+        json!({ "id": format!("p{number}"), "displayName": format!("P {number}"), "mail": format!("p{number}@contoso.example"), "userType": "Member" })
+    }
+
+    fn group() -> (u16, Value) {
+        (200, json!({ "id": GROUP, "mail": "g@contoso.example", "mailEnabled": true, "securityEnabled": true }))
+    }
+
+    fn people(numbers: impl IntoIterator<Item = usize>) -> (u16, Value) {
+        (200, json!({ "value": numbers.into_iter().map(person).collect::<Vec<_>>() }))
+    }
+
+    fn without_exchange(routing: Routing, synchronisation: Synchronisation) -> Connection {
+        Connection { routing, synchronisation, credentials: vec!["directory".to_owned()], ..connection() }
+    }
+
+    #[test]
+    fn people_in_one_scope_only_are_counted_and_the_first_are_named() {
+        let one = || Routing::Group(GROUP.to_owned());
+        let two = || Synchronisation::Limited(OTHER.to_owned());
+        let everybody = (200, json!({ "value": (0..150).map(person).collect::<Vec<_>>(), "@odata.count": 5000 }));
+        for (routing, synchronisation, answers, routed, synchronised) in [
+            (Routing::AllUsers, Synchronisation::Full, vec![], (0, 0), (0, 0)),
+            (one(), Synchronisation::Limited(GROUP.to_owned()), vec![], (0, 0), (0, 0)),
+            (one(), two(), vec![group(), people(0..5), group(), people(3..9)], (3, 3), (4, 4)),
+            (one(), two(), vec![group(), people(0..300), group(), people(0..1)], (299, 100), (0, 0)),
+            (Routing::AllUsers, two(), vec![group(), people(0..20), everybody.clone()], (4980, 100), (0, 0)),
+            (one(), Synchronisation::Full, vec![group(), people(0..20), everybody], (0, 0), (4980, 100)),
+        ] {
+            let fake = Fake::answering(answers);
+            let status = read(&fake, &without_exchange(routing, synchronisation)).unwrap();
+            assert_eq!((status.routed_only_count, status.routed_only.len()), routed);
+            assert_eq!((status.synchronised_only_count, status.synchronised_only.len()), synchronised);
+            assert!(fake.finished());
+            assert!(status.notes[0].contains("nobody is signed in"), "{:?}", status.notes);
+        }
+    }
+
+    #[test]
+    fn who_sends_no_mail_is_in_no_report_and_a_group_that_is_gone_is_noted() {
+        let silent = json!({ "value": [{ "id": "a", "mail": null }, { "id": "b", "mail": "b@x.example", "userType": "Guest" }] });
+        let connection = without_exchange(Routing::Group(GROUP.to_owned()), Synchronisation::Limited(OTHER.to_owned()));
+        let fake = Fake::answering([group(), (200, silent), group(), people([])]);
+        assert_eq!(read(&fake, &connection).unwrap().routed_only_count, 0);
+        let fake = Fake::answering([(404, json!({ "error": { "code": "Request_ResourceNotFound" } }))]);
+        assert!(read(&fake, &connection).unwrap().notes[0].contains("not there any more"));
+    }
+
+    #[test]
+    fn drift_is_what_a_plan_would_change() {
+        let cloud = crate::testing::Cloud::new();
+        let status = cloud.call(|around| read(around, &connection())).unwrap();
+        let drift: Vec<_> = status.drift.iter().map(|step| step.id.as_str()).collect();
+        assert_eq!(drift, ["certificate-domain", "inbound-connector", "outbound-connector", "rule", "enable"]);
+        cloud.add("TransportRule", json!({ "Name": "Messages for Signet", "Comments": "" }));
+        let status = cloud.call(|around| read(around, &connection())).unwrap();
+        assert!(status.drift.is_empty() && status.notes[0].contains("not made for this connection"), "{status:?}");
+    }
 }

@@ -209,3 +209,69 @@ fn disconnect(connection: &Connection) -> String {
     );
     script
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{GROUP, connection};
+    use signet_plugin_sdk::control::Word;
+
+    /// The script without its literals and comments, read as PowerShell reads quotes.
+    fn code(script: &str) -> String {
+        let (mut code, mut letters) = (String::new(), script.chars().peekable());
+        while let Some(letter) = letters.next() {
+            match letter {
+                '#' if code.ends_with('\n') || code.is_empty() => while letters.next_if(|letter| *letter != '\n').is_some() {},
+                '"' => while letters.next().is_some_and(|letter| letter != '"') {},
+                letter if QUOTES.contains(&letter) => loop {
+                    match letters.next() {
+                        Some(letter) if QUOTES.contains(&letter) && letters.next_if(|next| QUOTES.contains(next)).is_none() => break,
+                        None => panic!("a literal has no end"),
+                        _ => {}
+                    }
+                },
+                letter => code.push(letter),
+            }
+        }
+        code
+    }
+
+    #[test]
+    fn no_value_leaves_its_literal() {
+        let plain: Vec<String> = [Goal::Connect, Goal::Disconnect].iter().map(|goal| code(&write(&connection(), goal).unwrap())).collect();
+        for evil in ["'; Remove-Item x #", "\u{2019}; & calc \u{2018}", "$(calc)`n\"", "a\n'@\nb", "\u{201A}\u{201B}'''"] {
+            let word = Word { name: evil.to_owned(), value: evil.to_owned() };
+            let connection = Connection {
+                tenant: evil.to_owned(),
+                smart_host: evil.to_owned(),
+                certificate_domain: evil.to_owned(),
+                processed: word.clone(),
+                identification: Some(word),
+                ..connection()
+            };
+            for (goal, plain) in [Goal::Connect, Goal::Disconnect].iter().zip(&plain) {
+                assert_eq!(&code(&write(&connection, goal).unwrap()), plain, "{evil:?}");
+            }
+            let grouped = |id: &str| {
+                code(&write(&Connection { routing: Routing::Group(id.to_owned()), ..connection.clone() }, &Goal::Connect).unwrap())
+            };
+            assert_eq!(grouped(evil), grouped(GROUP));
+        }
+    }
+
+    #[test]
+    fn the_script_does_what_the_steps_do_in_their_order() {
+        let script = write(&Connection { routing: Routing::Group(GROUP.to_owned()), ..connection() }, &Goal::Connect).unwrap();
+        let places = ["New-InboundConnector", "New-OutboundConnector", "New-TransportRule", "Enable-TransportRule"]
+            .map(|word| script.find(word).unwrap());
+        assert!(places.is_sorted(), "{places:?}");
+        assert!(script.contains("-Enabled $false") && script.contains("FromMemberOf = @(\"$($group[0].PrimarySmtpAddress)\")"), "{script}");
+        let script = write(&connection(), &Goal::Disconnect).unwrap();
+        let places = ["Disable-TransportRule", "Remove-TransportRule", "Remove-OutboundConnector", "Remove-InboundConnector"];
+        assert!(places.map(|word| script.find(word).unwrap()).is_sorted());
+        for line in script.lines().filter(|line| ["New-", "Set-", "Remove-", "Disable-", "Enable-"].iter().any(|verb| line.contains(verb)))
+        {
+            assert!(!line.contains("-Connector") || line.contains("-WhatIf:$WhatIfPreference") || line.starts_with('#'), "{line}");
+        }
+    }
+}
