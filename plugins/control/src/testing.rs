@@ -83,6 +83,10 @@ pub(crate) struct Cloud {
     pub(crate) published: Cell<bool>,
     /// Whether new connectors are created switched off.
     pub(crate) trap: Cell<bool>,
+    /// Whether they cannot be switched on either.
+    pub(crate) locked: Cell<bool>,
+    /// Whether something else uses our objects.
+    pub(crate) used: Cell<bool>,
     /// The answer to every cmdlet, for a while.
     pub(crate) refusal: RefCell<Option<(u16, Value)>>,
     /// The request that breaks, counted down; whether it still does its work.
@@ -102,6 +106,8 @@ impl Cloud {
             asked: RefCell::default(),
             published: Cell::new(true),
             trap: Cell::new(false),
+            locked: Cell::new(false),
+            used: Cell::new(false),
             refusal: RefCell::default(),
             breaks: Cell::new(None),
             kept: RefCell::default(),
@@ -201,6 +207,15 @@ impl Cloud {
         let Some(at) = objects.iter().position(|object| object["Guid"] == parameters["Identity"]) else {
             return (404, json!({ "error": { "details": [{ "message": "|X.ManagementObjectNotFoundException|Not there." }] } }));
         };
+        let refused = |words: &str| {
+            (400, json!({ "error": { "code": "BadRequest", "details": [{ "message": format!("|X.InvalidOperationException|{words}") }] } }))
+        };
+        if verb == "Set" && self.locked.get() && parameters.get("Enabled") == Some(&json!(true)) {
+            return refused("It can't be enabled. Contact Support.");
+        }
+        if verb == "Remove" && self.used.get() {
+            return refused("It is used by another rule.");
+        }
         match verb {
             "Set" => objects[at].extend(parameters.into_iter().filter(|(name, _)| name != "Identity").map(noted)),
             "Enable" => drop(objects[at].insert("State".to_owned(), json!("Enabled"))),

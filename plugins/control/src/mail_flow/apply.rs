@@ -173,7 +173,14 @@ fn connector(around: &dyn Surroundings, connection: &Connection, kind: Kind, wan
             if changes.is_empty() {
                 return Ok(Outcome::Done(Vec::new()));
             }
-            change(around, kind, connection, &object, &changes)?
+            match change(around, kind, connection, &object, &changes) {
+                Ok(done) => done,
+                // A tenant that may not have connectors refuses to switch one on, too.
+                Err(Stop::Problem(problem)) if problem.cause == Cause::Protocol && is_off(&object) => {
+                    return Ok(off(&object, &problem.detail));
+                }
+                Err(stop) => return Err(stop),
+            }
         }
     };
     // Some tenants may not have working connectors yet: Exchange Online then creates them switched off and says so only in a warning.
@@ -181,15 +188,19 @@ fn connector(around: &dyn Surroundings, connection: &Connection, kind: Kind, wan
         return Ok(Outcome::Again((DOMAIN_WAIT, format!("Exchange Online does not show the connector {:?} yet.", kind.name()))));
     };
     remember(around, kind, &object)?;
-    if object.get("Enabled").and_then(Json::as_bool) == Some(false) {
-        return Ok(Outcome::ActionNeeded(format!(
-            "{} Exchange Online keeps the connector {:?} switched off. Switch it on in the Exchange admin center under Mail flow, Connectors; if \
-             that is refused, ask Microsoft's support to enable it for this tenant. Then go on.",
-            done.join(" "),
-            text(&object, "Name")
-        )));
-    }
-    Ok(Outcome::Done(done))
+    Ok(if is_off(&object) { off(&object, &done.join(" ")) } else { Outcome::Done(done) })
+}
+
+fn is_off(connector: &Object) -> bool {
+    connector.get("Enabled").and_then(Json::as_bool) == Some(false)
+}
+
+fn off(connector: &Object, done: &str) -> Outcome {
+    Outcome::ActionNeeded(format!(
+        "{done} Exchange Online keeps the connector {:?} switched off. Switch it on in the Exchange admin center under Mail flow, Connectors; if that is \
+         refused, ask Microsoft's support to enable it for this tenant. Then go on.",
+        text(connector, "Name")
+    ))
 }
 
 /// The step before it is not done.
@@ -384,6 +395,13 @@ fn remove(around: &dyn Surroundings, connection: &Connection, kind: Kind) -> Res
             forget(around, kind);
             Ok(Outcome::Done(vec![format!("Removed the {} {:?}.", kind.word(), text(&found, "Name"))]))
         }
+        // Another rule uses the connector.
+        Err(Failure::Other(problem)) if problem.cause == Cause::Protocol => Ok(Outcome::ActionNeeded(format!(
+            "The {} {:?} could not be removed. {} Change or remove what uses it, then go on.",
+            kind.word(),
+            text(&found, "Name"),
+            problem.detail
+        ))),
         Err(failure) => Err(failure.into()),
     }
 }

@@ -212,6 +212,10 @@ fn a_connector_that_is_created_switched_off_needs_somebody() {
     let step = || cloud.call(|around| apply_step(around, &connection(), &Goal::Connect, "inbound-connector", &Trial::None)).unwrap();
     let Outcome::ActionNeeded(what) = step() else { panic!("not asked for") };
     assert!(what.contains("Created in a disabled state.") && what.contains("support"), "{what}");
+    cloud.locked.set(true);
+    let Outcome::ActionNeeded(what) = step() else { panic!("not asked for again") };
+    assert!(what.contains("It can't be enabled."), "{what}");
+    cloud.locked.set(false);
     let Outcome::Done(lines) = step() else { panic!("it can be switched on here") };
     assert_eq!(lines, [r#"Changed Enabled of the connector "Receive from Signet" from "false" to "true"."#]);
 }
@@ -273,6 +277,33 @@ fn disconnecting_switches_off_first_waits_and_removes_only_what_is_ours() {
     assert_eq!(cloud.object("TransportRule")["Name"], "Disclaimer");
     assert_eq!(cloud.object("InboundConnector")["Name"], "Scanner");
     assert!(cloud.kept.borrow().is_empty(), "{:?}", cloud.kept);
+}
+
+#[test]
+fn a_connector_that_another_rule_uses_is_not_removed_and_the_rule_is_named_before() {
+    let cloud = connected();
+    cloud.add("TransportRule", json!({ "Name": "Newsletter", "RouteMessageOutboundConnector": "Send to Signet" }));
+    let plan = plan(&cloud, &connection(), &Goal::Disconnect);
+    assert!(plan.notes.iter().any(|note| note.contains(r#"The rule "Newsletter" uses the connector"#)), "{plan:?}");
+    for step in ["enable", "settle", "rule"] {
+        run(&cloud, &connection(), &Goal::Disconnect, step).unwrap();
+    }
+    cloud.used.set(true);
+    let step = || cloud.call(|around| apply_step(around, &connection(), &Goal::Disconnect, "outbound-connector", &Trial::None)).unwrap();
+    let Outcome::ActionNeeded(what) = step() else { panic!("not asked for") };
+    assert!(what.contains("It is used by another rule."), "{what}");
+    cloud.used.set(false);
+    assert!(matches!(step(), Outcome::Done(_)));
+}
+
+#[test]
+fn rules_before_ours_are_noted() {
+    let cloud = connected();
+    cloud.objects.borrow_mut().get_mut("TransportRule").unwrap()[0].insert("Priority".to_owned(), json!(1));
+    cloud.add("TransportRule", json!({ "Name": "Disclaimer", "State": "Enabled", "Priority": 0 }));
+    let plan = plan(&cloud, &connection(), &Goal::Connect);
+    assert!(plan.notes.iter().any(|note| note.contains(r#""Disclaimer""#)), "{plan:?}");
+    assert!(plan.steps.iter().all(|step| step.action == Action::Keep), "the order is the administrator's");
 }
 
 #[test]
