@@ -76,7 +76,7 @@ pub(super) fn ensure(around: &dyn Surroundings, connection: &Connection) -> Resu
             changed.push(format!("Added the domain {name}."));
         }
     }
-    let request = with_json(request(connection, ADMINISTRATOR, "POST", &format!("/domains/{name}/verify")), &json!({}));
+    let request = request(connection, ADMINISTRATOR, "POST", &format!("/domains/{name}/verify"));
     let response = answer(around, &request)?;
     match response.status {
         200..=299 => {
