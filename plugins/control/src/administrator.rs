@@ -55,9 +55,18 @@ pub(crate) fn check(around: &dyn Surroundings, connection: &Connection, person: 
         return Ok(verdict(Standing::Direct, other, source));
     }
     let target = "/me/transitiveMemberOf/microsoft.graph.directoryRole?$select=id,roleTemplateId&$count=true";
-    let held = ask::<Role>(around, connection, target)?.unwrap_or_default();
-    let held = held.iter().any(|role| role.role_template_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(GLOBAL)));
-    Ok(verdict(if held { Standing::ThroughGroup } else { Standing::Absent }, other, source))
+    // This only tells why the role is not direct: a tenant that does not answer it still gets its verdict.
+    let held = match ask::<Role>(around, connection, target) {
+        Err(problem) if problem.cause == Cause::Protocol => None,
+        held => held?,
+    };
+    let global = |role: &Role| role.role_template_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(GLOBAL));
+    let through = held.as_ref().is_some_and(|held| held.iter().any(global));
+    let mut found = verdict(if through { Standing::ThroughGroup } else { Standing::Absent }, other, source);
+    if held.is_none() {
+        found.explanation.push_str(" Whether a group gives it could not be seen; that would not be enough either.");
+    }
+    Ok(found)
 }
 
 #[derive(Debug, Deserialize)]
@@ -287,6 +296,7 @@ mod tests {
             (vec![denied.clone(), denied.clone(), list(vec![member])], Standing::Direct),
             (vec![denied.clone(), denied.clone(), list(vec![]), list(vec![role])], Standing::ThroughGroup),
             (vec![denied.clone(), denied.clone(), list(vec![]), denied.clone()], Standing::Absent),
+            (vec![denied.clone(), list(vec![]), (400, json!({ "error": { "code": "BadRequest" } }))], Standing::Absent),
         ] {
             let fake = Fake::answering(answers);
             assert_eq!(check(&fake, &connection(), PERSON).unwrap().standing, standing);

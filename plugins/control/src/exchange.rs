@@ -155,8 +155,9 @@ impl Refusal {
         let mut types: Vec<String> = [inner, internal].iter().filter_map(|part| part["type"].as_str()).map(str::to_owned).collect();
         let mut text = [internal, inner, error].iter().find_map(|part| part["message"].as_str()).unwrap_or("no reason").to_owned();
         for detail in error["details"].as_array().into_iter().flatten().filter_map(|detail| detail["message"].as_str()) {
-            // `|type|text`
-            match detail.strip_prefix('|').and_then(|rest| rest.split_once('|')) {
+            // `|type|text`, with or without a number before it.
+            let mut parts = detail.splitn(3, '|').skip(1);
+            match parts.next().zip(parts.next()) {
                 Some((name, words)) => {
                     types.push(name.to_owned());
                     words.trim().clone_into(&mut text);
@@ -189,6 +190,7 @@ mod tests {
         let name = "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException";
         for body in [
             json!({ "error": { "details": [{ "message": format!("|{name}|It is not there.") }] } }),
+            json!({ "error": { "details": [{ "message": format!("Ex1B2C3D|{name}|It is not there.") }] } }),
             json!({ "error": { "innererror": { "internalexception": { "type": name, "message": "It is not there." } } } }),
             json!({ "error": { "innerError": { "type": name, "message": "It is not there." } } }),
         ] {
