@@ -57,13 +57,22 @@ pub(crate) fn with_json(mut request: Request, body: &serde_json::Value) -> Reque
 
 /// Sends it and reads a JSON answer.
 pub(crate) fn json<T: DeserializeOwned>(around: &dyn Surroundings, request: &Request) -> Result<T, Problem> {
-    let response = success(around, request)?;
+    decode(request, &success(around, request)?)
+}
+
+/// Reads a JSON answer.
+pub(crate) fn decode<T: DeserializeOwned>(request: &Request, response: &Response) -> Result<T, Problem> {
     serde_json::from_slice(&response.body).map_err(|error| protocol(request, &format!("is not what the service documents: {error}")))
+}
+
+/// Sends it; every status is an answer.
+pub(crate) fn answer(around: &dyn Surroundings, request: &Request) -> Result<Response, Problem> {
+    around.send(request).map_err(|error| unsent(request, &error))
 }
 
 /// Sends it; every status but 2xx is a problem.
 pub(crate) fn success(around: &dyn Surroundings, request: &Request) -> Result<Response, Problem> {
-    let response = around.send(request).map_err(|error| unsent(request, &error))?;
+    let response = answer(around, request)?;
     if (200..300).contains(&response.status) { Ok(response) } else { Err(refused(request, &response)) }
 }
 
