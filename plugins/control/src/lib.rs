@@ -12,3 +12,4 @@
 //!
 //! All knowledge of Microsoft is here; sign-in, tokens, the network and storage are the host's. It never sees a message.
 mod graph;
+mod sync;
