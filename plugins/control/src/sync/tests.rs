@@ -1,6 +1,8 @@
-//! The synchronisation against a scripted service (`cases`) and a small tenant that changes (`rounds`).
+//! The synchronisation against a scripted service (`cases`), a small tenant that changes (`rounds`), and Microsoft's description of Graph
+//! (`description`).
 
 mod cases;
+mod description;
 mod rounds;
 mod tenant;
 
