@@ -21,8 +21,8 @@ const PEOPLE: usize = 40;
 /// Groups on one page of a person's groups; the most that Graph gives.
 const GROUPS: usize = 999;
 
-/// Pages of one person's groups. Nobody can be in more than a few thousand groups.
-const GROUP_PAGES: usize = 8;
+/// Pages of one person's groups. Nobody can be in more than a few thousand groups, but pages may be empty and lead on.
+const GROUP_PAGES: usize = 32;
 
 /// Requests for one person.
 const FOR_ONE: usize = 2;
