@@ -95,6 +95,14 @@ pub enum SetupError {
         /// How it could be.
         example: &'static str,
     },
+    /// A scope from which no permission can be derived.
+    #[error("{name} = {value:?} cannot be used; it must end in /.default, for example \"https://graph.microsoft.com/.default\"")]
+    Scope {
+        /// Which setting.
+        name: &'static str,
+        /// Its value.
+        value: String,
+    },
 }
 
 impl Credentials {
@@ -108,6 +116,10 @@ impl Credentials {
         ];
         if let Some((name, value, example)) = addresses.into_iter().find(|(_, url, _)| !settings::is_safe(url)) {
             return Err(SetupError::Address { name, value: value.to_string(), example });
+        }
+        let scopes = [("graph_scope", &settings.resources.graph_scope), ("exchange_scope", &settings.resources.exchange_scope)];
+        if let Some((name, value)) = scopes.into_iter().find(|(_, scope)| !scope.ends_with(settings::DEFAULT)) {
+            return Err(SetupError::Scope { name, value: value.clone() });
         }
         let credentials = Self {
             graph: Arc::new(settings.resources.graph.clone()),
@@ -206,7 +218,7 @@ impl Credentials {
     }
 
     async fn fetch_directory(&self, tenant: Uuid, claims: Option<&str>, now: SystemTime) -> Result<Bearer, CredentialError> {
-        let scopes = [self.graph_default()];
+        let scopes = [self.settings.resources.graph_scope.clone()];
         let request = Request { client: &self.synchronisation, grant: Grant::Client, scopes: &scopes, claims };
         let issued = self.endpoint().ask(&tenant.to_string(), request, now).await?;
         if lacks_roles(issued.access.expose()) {
@@ -241,10 +253,6 @@ impl Credentials {
 
     fn endpoint(&self) -> Endpoint<'_> {
         Endpoint { authority: &self.settings.authority, redirect: &self.settings.redirect, wire: &self.wire }
-    }
-
-    fn graph_default(&self) -> String {
-        format!("{}/.default", settings::base(&self.graph))
     }
 
     fn locked_directory(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Slot>>> {

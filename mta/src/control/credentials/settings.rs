@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use url::{Host, Url};
 use uuid::Uuid;
 
+/// How a scope ends that stands for everything that is registered for a resource.
+pub(super) const DEFAULT: &str = "/.default";
+
 /// One cloud's sign-in service, as the operator configured it. Tokens of one cloud are useless in another.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -29,6 +32,8 @@ pub struct Settings {
 pub struct Resources {
     /// Base address of Microsoft Graph.
     pub graph: Url,
+    /// The scope of its tokens: `https://graph.microsoft.com/.default`.
+    pub graph_scope: String,
     /// Base address of the Exchange administration service.
     pub exchange: Url,
     /// The scope of its tokens, which in some clouds is not below its address: `https://outlook.office365.com/.default`.
@@ -100,8 +105,25 @@ impl Cloud {
                 "https://partner.outlook.cn/.default",
             ],
         };
-        let resources = Resources { graph: graph.parse()?, exchange: exchange.parse()?, exchange_scope: exchange_scope.to_owned() };
+        let resources = Resources {
+            graph: graph.parse()?,
+            graph_scope: format!("{graph}{DEFAULT}"),
+            exchange: exchange.parse()?,
+            exchange_scope: exchange_scope.to_owned(),
+        };
         Ok((authority.parse()?, resources))
+    }
+}
+
+impl Resources {
+    /// The scope of one permission of Microsoft Graph.
+    pub(super) fn graph_permission(&self, permission: &str) -> String {
+        format!("{}/{permission}", self.graph_scope.trim_end_matches(DEFAULT))
+    }
+
+    /// The scope of one permission of Exchange.
+    pub(super) fn exchange_permission(&self, permission: &str) -> String {
+        format!("{}/{permission}", self.exchange_scope.trim_end_matches(DEFAULT))
     }
 }
 

@@ -65,9 +65,8 @@ impl Credentials {
             Purpose::SignIn => (&self.synchronisation, Errand::SignIn, vec![]),
             Purpose::Authorize => {
                 // The consent covers both resources at once; each token is for one of them.
-                let exchange = self.settings.resources.exchange_scope.trim_end_matches(".default");
                 let mut scopes = self.administrator_scopes();
-                scopes.push(format!("{exchange}{EXCHANGE_PERMISSION}"));
+                scopes.push(self.settings.resources.exchange_permission(EXCHANGE_PERMISSION));
                 (&self.setup, Errand::Authorize, scopes)
             }
         };
@@ -95,7 +94,7 @@ impl Credentials {
         let mut url: Url = address.parse().map_err(|_| local("the consent address is no URL"))?;
         url.query_pairs_mut()
             .append_pair("client_id", &self.synchronisation.id.to_string())
-            .append_pair("scope", &self.graph_default())
+            .append_pair("scope", &self.settings.resources.graph_scope)
             .append_pair("redirect_uri", self.settings.redirect.as_str())
             .append_pair("state", start.state.expose());
         self.pending.add(start, Errand::Consent, Some(tenant), browser, now);
@@ -177,8 +176,7 @@ impl Credentials {
 
     /// What the administrator's token for the directory is asked for, and the refresh token that stands for the sign-in.
     pub(super) fn administrator_scopes(&self) -> Vec<String> {
-        let graph = base(&self.graph);
-        let permissions = ADMINISTRATOR_PERMISSIONS.map(|permission| format!("{graph}/{permission}"));
+        let permissions = ADMINISTRATOR_PERMISSIONS.map(|permission| self.settings.resources.graph_permission(permission));
         permissions.into_iter().chain(["offline_access".to_owned()]).collect()
     }
 }

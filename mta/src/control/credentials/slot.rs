@@ -11,8 +11,6 @@ use super::secret::{Bearer, random};
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// The longest wait of our own.
 const LONGEST_WAIT: Duration = Duration::from_secs(2 * 60);
-/// The longest wait that the service may ask for; a larger number is a mistake of somebody's.
-const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// How long a failure is repeated that needs somebody's doing: its repair should show at once, and a thousand callers should not ask.
 const REFUSED_WAIT: Duration = Duration::from_secs(5);
 /// How long "no consent" may mean "not everywhere yet". The service speaks of minutes.
@@ -154,7 +152,7 @@ impl Slot {
             };
         }
         let passes = matches!(error.cause, Cause::NotYet | Cause::Throttled | Cause::Unavailable(_) | Cause::Unreachable(_));
-        let pause = if passes { error.wait.unwrap_or_default().min(RETRY_AFTER_LIMIT).max(wait(state.failures)) } else { REFUSED_WAIT };
+        let pause = if passes { error.wait.unwrap_or_default().max(wait(state.failures)) } else { REFUSED_WAIT };
         error.wait = passes.then_some(pause);
         state.failures = state.failures.saturating_add(1);
         state.failure = Some(Failure { error: error.clone(), until: now + pause });

@@ -18,6 +18,9 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// Tokens have some kilobytes, the list of keys some dozen.
 const ANSWER_LIMIT: usize = 1024 * 1024;
 
+/// The longest wait that the service may ask for; a larger number is a mistake of somebody's.
+const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(60 * 60);
+
 /// Why no request can be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum WireSetupError {
@@ -100,7 +103,7 @@ impl Seen {
             Ok(seconds) => Some(Duration::from_secs(seconds)),
             Err(_) => http_date(value).map(|until| until.duration_since(date.unwrap_or(now)).unwrap_or_default()),
         });
-        Self { status: answer.status(), date, retry_after }
+        Self { status: answer.status(), date, retry_after: retry_after.map(|wait: Duration| wait.min(RETRY_AFTER_LIMIT)) }
     }
 }
 

@@ -329,3 +329,31 @@ fn secrets_are_sent_by_tls_or_to_this_machine_only() {
     }
     fs::remove_dir_all(folder).ok();
 }
+
+#[test]
+fn a_scope_without_default_is_refused_with_an_example() {
+    let folder = folder();
+    let file = folder.join("secret");
+    fs::write(&file, SECRET_VALUE).unwrap();
+    let mut settings = settings("https://login.microsoftonline.com", &file);
+    settings.resources.exchange_scope = "https://outlook.office365.com/Exchange.Manage".to_owned();
+    let error = Credentials::load(settings, now()).unwrap_err().to_string();
+    assert!(
+        error.contains("exchange_scope = ") && error.contains("Exchange.Manage") && error.contains("/.default, for example"),
+        "{error}"
+    );
+    fs::remove_dir_all(folder).ok();
+}
+
+#[test]
+fn every_cloud_has_addresses_that_can_be_used() {
+    let folder = folder();
+    let file = folder.join("secret");
+    fs::write(&file, SECRET_VALUE).unwrap();
+    for cloud in [Cloud::Global, Cloud::GccHigh, Cloud::Dod, Cloud::China] {
+        let (authority, resources) = cloud.endpoints().unwrap();
+        let settings = Settings { resources, ..settings(authority.as_str(), &file) };
+        assert!(Credentials::load(settings, now()).is_ok(), "{cloud:?}");
+    }
+    fs::remove_dir_all(folder).ok();
+}
