@@ -22,6 +22,8 @@ use super::token::{Grant, Request};
 
 /// A tenant that is not known yet: any organisation's, and no private account.
 const ORGANIZATIONS: &str = "organizations";
+/// What every sign-in asks for: an id_token, with the name in it.
+const IDENTITY: [&str; 2] = ["openid", "profile"];
 /// What the administrator's token is for, below Graph: the domains, and the check of the administrator's own role.
 const ADMINISTRATOR_PERMISSIONS: [&str; 3] =
     ["Domain.ReadWrite.All", "RoleManagement.Read.Directory", "RoleAssignmentSchedule.Read.Directory"];
@@ -76,7 +78,7 @@ impl Credentials {
             .set_auth_uri(address)
             .set_redirect_uri(RedirectUrl::from_url(self.settings.redirect.clone()))
             .authorize_url(|| CsrfToken::new(state))
-            .add_scopes(["openid", "profile"].map(|scope| Scope::new(scope.to_owned())))
+            .add_scopes(IDENTITY.map(|scope| Scope::new(scope.to_owned())))
             .add_scopes(scopes.into_iter().map(Scope::new))
             .set_pkce_challenge(challenge)
             .add_extra_param("response_mode", "query")
@@ -162,7 +164,11 @@ impl Credentials {
     ) -> Result<(Identity, super::token::Issued), SignInError> {
         let code = answer.value("code").ok_or(SignInError::Redirect("there is neither a code nor an error"))?;
         let segment = pending.tenant.map_or_else(|| ORGANIZATIONS.to_owned(), |tenant| tenant.to_string());
-        let scopes = if pending.errand == Errand::Authorize { self.administrator_scopes() } else { vec![] };
+        // Without them here too, the service gives no id_token.
+        let mut scopes: Vec<String> = IDENTITY.map(str::to_owned).into();
+        if pending.errand == Errand::Authorize {
+            scopes.extend(self.administrator_scopes());
+        }
         let request = Request { client, grant: Grant::Code { code, verifier: &pending.verifier }, scopes: &scopes, claims: None };
         let mut issued = self.endpoint().ask(&segment, request, now).await.map_err(restarted)?;
         let token = issued.id_token.take().ok_or(IdTokenFault::Missing)?;

@@ -111,8 +111,7 @@ impl Endpoint<'_> {
                 let asked = protocol.exchange_code(AuthorizationCode::new(code.to_owned()));
                 let asked = asked.set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()));
                 // Not in RFC 6749, but the service wants to be told which of the consented resources this token is for.
-                let scope = (!request.scopes.is_empty()).then(|| ("scope", request.scopes.join(" ")));
-                let asked = scope.into_iter().fold(asked, |asked, (name, value)| asked.add_extra_param(name, value));
+                let asked = asked.add_extra_param("scope", request.scopes.join(" "));
                 extra.into_iter().fold(asked, |asked, (name, value)| asked.add_extra_param(name, value)).request_async(&send).await
             }
             Grant::Refresh(token) => {

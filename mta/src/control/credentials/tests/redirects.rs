@@ -71,7 +71,10 @@ async fn a_sign_in_asks_as_documented_and_proves_who_it_is() {
     assert_eq!(completed, Completed::SignedIn(identity));
     let asked = &service.asked()[0];
     assert_eq!(asked.path, "/organizations/oauth2/v2.0/token");
-    assert_eq!((asked.field("grant_type"), asked.field("code"), asked.field("scope")), ("authorization_code", "1.the-code", ""));
+    assert_eq!(
+        (asked.field("grant_type"), asked.field("code"), asked.field("scope")),
+        ("authorization_code", "1.the-code", "openid profile")
+    );
     let challenge = URL_SAFE_NO_PAD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, asked.field("code_verifier").as_bytes()));
     assert_eq!(challenge, sent["code_challenge"]);
     assert_eq!(credentials.handles(TENANT, now()), [DIRECTORY], "a sign-in alone opens nothing");
@@ -482,5 +485,5 @@ async fn an_authorisation_asks_for_both_resources_and_redeems_for_one() {
                  https://graph.microsoft.com/RoleAssignmentSchedule.Read.Directory offline_access";
     assert_eq!(query(&url)["scope"], format!("openid profile {graph} https://outlook.office365.com/Exchange.Manage"));
     come_back(&service, &credentials, Purpose::Authorize, |claims| signed(&claims)).await.unwrap();
-    assert_eq!(service.asked()[0].field("scope"), graph);
+    assert_eq!(service.asked()[0].field("scope"), format!("openid profile {graph}"));
 }
