@@ -24,6 +24,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("seal", &["tokio", "crate::plugin", "crate::handoff", "crate::pipeline"], "a stage names earlier stages only"),
     ("handoff", &["crate::plugin", "crate::pipeline", "crate::verify"], "a stage names earlier stages only"),
     ("plugin", &["crate::smtp", "crate::handoff", "crate::pipeline", "crate::seal", "tokio"], "plugins get values, not a network"),
+    ("control/credentials", &["crate::", "rusqlite", "std::net::Tcp"], "tokens need the settings and the way to the service only"),
     ("pipeline.rs", &["std::net", "tokio::net", "rustls", "rusqlite"], "the pipeline knows no socket and no disk"),
 ];
 
@@ -45,6 +46,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("wasmtime::", &["plugin"]),
     ("rusqlite::", &["store.rs", "store", "handoff/ledger.rs"]),
     ("toml::", &["config", "config.rs", "directory.rs", "directory", "signatures"]),
+    ("oauth2::", &["control/credentials"]),
+    ("jsonwebtoken::", &["control/credentials"]),
     ("unsafe {", &[]),
     ("unsafe fn", &[]),
 ];
