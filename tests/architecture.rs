@@ -17,16 +17,34 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("mime", LEAF, "MIME editing is a function from octets to octets"),
     (
         "tenant",
-        &["tokio", "rustls::", "crate::plugin", "crate::mime", "crate::seal", "crate::handoff"],
+        &["tokio", "rustls::", "crate::plugin", "crate::mime", "crate::seal", "crate::handoff", "crate::control"],
         "attribution needs the peer and the header only",
     ),
-    ("verify", &["crate::plugin", "crate::mime", "crate::seal::", "crate::handoff"], "a stage names earlier stages only"),
-    ("seal", &["tokio", "crate::plugin", "crate::handoff", "crate::pipeline"], "a stage names earlier stages only"),
-    ("handoff", &["crate::plugin", "crate::pipeline", "crate::verify"], "a stage names earlier stages only"),
-    ("plugin", &["crate::smtp", "crate::handoff", "crate::pipeline", "crate::seal", "tokio"], "plugins get values, not a network"),
+    ("verify", &["crate::plugin", "crate::mime", "crate::seal::", "crate::handoff", "crate::control"], "a stage names earlier stages only"),
+    ("seal", &["tokio", "crate::plugin", "crate::handoff", "crate::pipeline", "crate::control"], "a stage names earlier stages only"),
+    ("handoff", &["crate::plugin", "crate::pipeline", "crate::verify", "crate::control"], "a stage names earlier stages only"),
+    (
+        "plugin",
+        &["crate::smtp", "crate::handoff", "crate::pipeline", "crate::seal", "tokio", "reqwest"],
+        "plugins get values, not a network",
+    ),
+    ("plugin/control.rs", BUT_WORDS, "a control plugin is given its surroundings"),
+    ("plugin/control", BUT_WORDS, "a control plugin is given its surroundings"),
+    ("plugin/select.rs", &["crate::control"], "the mail path does not know the control plugin"),
+    ("plugin/render.rs", &["crate::control"], "the mail path does not know the control plugin"),
+    ("smtp", &["crate::control", "crate::plugin"], "the mail path does not know the control plugin"),
+    ("directory", &["crate::control"], "the mail path does not know the control plugin"),
+    ("store.rs", &["crate::control"], "the store does not know what it keeps"),
+    ("pipeline.rs", &["std::net", "tokio::net", "rustls", "rusqlite", "crate::control"], "the pipeline knows no socket and no disk"),
+    ("pipeline", &["crate::control"], "the mail path does not know the control plugin"),
+    ("control/words.rs", &["tokio", "rustls", "crate::"], "words know nobody"),
+    ("control/egress/rule.rs", &["tokio", "reqwest", "crate::"], "the list is compared without I/O"),
+    ("control/egress/address.rs", &["tokio", "reqwest", "crate::"], "the list is compared without I/O"),
     ("control/credentials", &["crate::", "rusqlite", "std::net::Tcp"], "tokens need the settings and the way to the service only"),
-    ("pipeline.rs", &["std::net", "tokio::net", "rustls", "rusqlite"], "the pipeline knows no socket and no disk"),
+    ("control", &["crate::pipeline", "crate::handoff", "crate::seal", "crate::mime", "crate::verify"], "the control plugin has no mail"),
 ];
+
+const BUT_WORDS: &[&str] = &["crate::control::egress", "crate::control::state", "crate::control::session", "crate::control::recording"];
 
 const LEAF: &[&str] = &[
     "tokio",
@@ -44,6 +62,7 @@ const LEAF: &[&str] = &[
 /// A crate and the only folders or files below `mta/src` that may name it.
 const OWNERS: &[(&str, &[&str])] = &[
     ("wasmtime::", &["plugin"]),
+    ("reqwest::", &["control/egress.rs", "control/credentials"]),
     ("rusqlite::", &["store.rs", "store", "handoff/ledger.rs"]),
     ("toml::", &["config", "config.rs", "directory.rs", "directory", "signatures"]),
     ("oauth2::", &["control/credentials"]),

@@ -47,6 +47,7 @@ pub mod tenant;
 pub mod tls;
 pub mod verify;
 
+pub use control::CONTROLLER as DEFAULT_CONTROLLER;
 pub use serve::{Observer, Server, StartError};
 pub use service::{RENDERER as DEFAULT_RENDERER, SELECTOR as DEFAULT_SELECTOR};
 

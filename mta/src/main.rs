@@ -75,7 +75,7 @@ enum PluginCommand {
     },
     /// Print what a component can do: its imports are all that it can reach.
     Inspect {
-        /// The component; `select` and `render` stand for the embedded ones.
+        /// The component; `select`, `render` and `control` stand for the embedded ones.
         file: PathBuf,
     },
 }
@@ -298,7 +298,7 @@ fn plugin_build(folder: &Path, output: Option<PathBuf>) -> anyhow::Result<()> {
 }
 
 fn plugin_inspect(file: &Path) -> anyhow::Result<()> {
-    let embedded = [("select", signet::DEFAULT_SELECTOR), ("render", signet::DEFAULT_RENDERER)];
+    let embedded = [("select", signet::DEFAULT_SELECTOR), ("render", signet::DEFAULT_RENDERER), ("control", signet::DEFAULT_CONTROLLER)];
     let own = embedded.into_iter().find(|(name, _)| file == Path::new(name) && !file.exists());
     let component = match own {
         Some((_, component)) => component.to_vec(),

@@ -23,10 +23,13 @@ const ROOM: Duration = Duration::from_secs(5);
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// One step each, applied in order; `user_version` counts the applied ones.
-const MIGRATIONS: &[&str] = &["CREATE TABLE ledger (
+const MIGRATIONS: &[&str] = &[
+    "CREATE TABLE ledger (
         label BLOB NOT NULL, message BLOB NOT NULL, recipient BLOB NOT NULL, expires INTEGER NOT NULL,
         PRIMARY KEY (message, recipient)) WITHOUT ROWID;
-     CREATE INDEX ledger_expires ON ledger (expires);"];
+     CREATE INDEX ledger_expires ON ledger (expires);",
+    "CREATE TABLE control_state (tenant TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (tenant, key));",
+];
 
 /// Why state cannot be read or kept.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,22 @@
-//! The host side of the control plugin.
+//! The host side of the control plugin: what it may reach, what it keeps, and the record of what it did.
 //!
+//! - [`words`]: what a control plugin is asked and answers.
 //! - [`credentials`]: sign-in, consent and tokens: everything secret.
+//! - [`egress`]: the only way out: an allow-list, checked addresses, credentials by handle.
+//! - [`state`]: what the plugin keeps between calls.
+//! - [`recording`]: calls as JSON lines without secrets, and their replay.
+//! - [`session`]: one call with all of this around it.
 //!
 //! All knowledge of the service that is connected is the plugin's. Nothing on the mail path knows this module.
 
 pub mod credentials;
+pub mod egress;
+pub mod recording;
+pub mod session;
+#[cfg(test)]
+mod stand_in;
+pub mod state;
+pub mod words;
+
+/// The default controller, for Microsoft 365, compiled from `plugins/control` by the build script.
+pub const CONTROLLER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/control.wasm"));

@@ -54,6 +54,19 @@ pub const RENDERER: World = World {
     exports: &["signet:plugin/describe@0.1.0", "signet:render/renderer@0.1.0"],
 };
 
+/// The world of control plugins (`wit/control`).
+pub const CONTROLLER: World = World {
+    name: "signet:control/controller-plugin@0.1.0",
+    imports: &[
+        "signet:plugin/types@0.1.0",
+        "signet:plugin/log@0.1.0",
+        "signet:control/http@0.1.0",
+        "signet:control/state@0.1.0",
+        "signet:control/clock@0.1.0",
+    ],
+    exports: &["signet:plugin/describe@0.1.0", "signet:control/controller@0.1.0"],
+};
+
 /// Why a component file is not admitted.
 #[derive(Debug, Error)]
 pub enum AdmissionError {
@@ -130,7 +143,7 @@ pub struct Inspection {
 /// Reads a component's structure without judging which world it is for. Anything that no world admits is an error.
 pub fn inspect(wasm: &[u8]) -> Result<Inspection, AdmissionError> {
     let outline = outline(wasm)?;
-    let world = [SELECTOR, RENDERER].into_iter().find(|world| outline.exports_of(world).is_ok()).map(|world| world.name);
+    let world = [SELECTOR, RENDERER, CONTROLLER].into_iter().find(|world| outline.exports_of(world).is_ok()).map(|world| world.name);
     let Outline { imports, exports, custom, modules, functions, .. } = outline;
     let custom_sections = custom.into_iter().collect();
     // The printer is made for trusted files; one that it cannot read is inspected without its text.

@@ -34,6 +34,19 @@ pub(super) mod render {
     });
 }
 
+/// The controller's world; shares the log with the others.
+pub(super) mod control {
+    #![allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated from wit/, where the documentation is")]
+    wasmtime::component::bindgen!({
+        path: ["../wit/mail", "../wit/plugin", "../wit/control"],
+        world: "signet:control/controller-plugin",
+        imports: { default: trappable },
+        with: {
+            "signet:plugin/log": super::select::signet::plugin::log,
+        },
+    });
+}
+
 pub(super) use select::signet::mail::types as mail;
 pub(super) use select::signet::plugin::types as plugin;
 
@@ -153,6 +166,13 @@ impl From<select::exports::signet::plugin::describe::Description> for Descriptio
 impl From<render::exports::signet::plugin::describe::Description> for Description {
     fn from(description: render::exports::signet::plugin::describe::Description) -> Self {
         let render::exports::signet::plugin::describe::Description { name, version, headers, attributes } = description;
+        Self { name, version, headers, attributes }
+    }
+}
+
+impl From<control::exports::signet::plugin::describe::Description> for Description {
+    fn from(description: control::exports::signet::plugin::describe::Description) -> Self {
+        let control::exports::signet::plugin::describe::Description { name, version, headers, attributes } = description;
         Self { name, version, headers, attributes }
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 
 use super::breaker::Breaker;
+use super::control::Broken;
 use super::engine::Engine;
 use super::fault::Fault;
 use super::host::{self, Exceeded, Host, MessageView};
@@ -68,6 +69,9 @@ pub(super) fn classify(error: &wasmtime::Error) -> Fault {
             Exceeded::Memory | Exceeded::Table => Fault::Memory,
             Exceeded::Calls | Exceeded::Reads => Fault::HostCalls(exceeded.to_string().into()),
         };
+    }
+    if let Some(broken) = error.downcast_ref::<Broken>() {
+        return Fault::Host(broken.to_string());
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
         return match trap {

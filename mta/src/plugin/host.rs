@@ -102,8 +102,8 @@ pub(super) fn store(
     message: Option<Arc<dyn MessageView>>,
 ) -> Store<Host> {
     let host = Host {
-        limiter: Limiter { memory, elements: limits.table_elements, tables: limits.tables, instances: limits.instances, reached: 0 },
-        log: Log { lines: Vec::new(), keep: limits.log_lines, dropped: 0 },
+        limiter: Limiter::new(memory, limits.table_elements, limits.tables, limits.instances),
+        log: Log::new(limits.log_lines),
         message,
         calls: limits.host_calls,
         reads: limits.read_total,
@@ -123,7 +123,7 @@ pub(super) fn arm(store: &mut Store<Host>, deadline: Duration) {
     store.epoch_deadline_callback(move |_| Ok(overtime.next(thread_time())));
 }
 
-fn ticks(duration: Duration) -> u64 {
+pub(super) fn ticks(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX).clamp(1, u64::from(u32::MAX))
 }
 
@@ -153,7 +153,7 @@ impl Overtime {
 }
 
 /// Processor time of this thread, where the kernel tells (its first field, in nanoseconds).
-fn thread_time() -> Option<Duration> {
+pub(super) fn thread_time() -> Option<Duration> {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     stat.split_ascii_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
@@ -168,6 +168,11 @@ pub(super) struct Limiter {
 }
 
 impl Limiter {
+    /// Limits on octets of memory, elements of a table, tables and core instances.
+    pub(super) fn new(memory: usize, elements: usize, tables: usize, instances: usize) -> Self {
+        Self { memory, elements, tables, instances, reached: 0 }
+    }
+
     /// Octets that the linear memory reached.
     pub(super) fn reached(&self) -> usize {
         self.reached
@@ -224,6 +229,16 @@ pub(super) struct Log {
 }
 
 impl Log {
+    /// Keeps the first `keep` lines.
+    pub(super) fn new(keep: usize) -> Self {
+        Self { lines: Vec::new(), keep, dropped: 0 }
+    }
+
+    /// Whether further lines are only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.lines.len() >= self.keep
+    }
+
     /// Hands the lines to the operator's log under the plugin's name.
     pub(super) fn emit(self, plugin: &str) {
         for (level, line) in &self.lines {
@@ -239,7 +254,7 @@ impl Log {
         }
     }
 
-    fn push(&mut self, level: log::Level, line: String) {
+    pub(super) fn push(&mut self, level: log::Level, line: String) {
         if self.lines.len() < self.keep {
             self.lines.push((level, text::line(line, REASON)));
         } else {
