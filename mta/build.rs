@@ -16,7 +16,8 @@ pub mod component;
 const PLUGINS: [&str; 3] = ["select", "render", "control"];
 
 /// What the components depend on, from the workspace's root.
-const SOURCES: [&str; 7] = ["plugins/sdk", "plugins/select", "plugins/render", "plugins/control", "wit", "Cargo.lock", "rust-toolchain.toml"];
+const SOURCES: [&str; 7] =
+    ["plugins/sdk", "plugins/select", "plugins/render", "plugins/control", "wit", "Cargo.lock", "rust-toolchain.toml"];
 
 /// What the demo's tenant is configured with: files and folders in `config/demo`. A new file in one of them is embedded by itself.
 const DEMO: [&str; 5] = ["people.toml", "rules.toml", "rules", "templates", "assets"];

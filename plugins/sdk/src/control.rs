@@ -158,10 +158,11 @@ macro_rules! controller {
                 }
             }
 
-    #[cfg(target_family = "wasm")]
-            $crate::bindings::plugin::export_describe!(Component with_types_in $crate::bindings::plugin);
-    #[cfg(target_family = "wasm")]
-            $crate::bindings::control::export_controller!(Component with_types_in $crate::bindings::control);
+            #[cfg(target_family = "wasm")]
+            const _: () = {
+        $crate::bindings::plugin::export_describe!(Component with_types_in $crate::bindings::plugin);
+        $crate::bindings::control::export_controller!(Component with_types_in $crate::bindings::control);
+            };
         };
     };
 }
