@@ -115,7 +115,7 @@ fn apply(controller: &Controller, service: &Arc<Mutex<Service>>, connection: &Co
         }
         answer
     };
-    let plan = match call(Call::MakePlan { goal: goal.clone() }) {
+    let plan = match call(Call::MakePlan { goal }) {
         Ok(Answer::Plan(plan)) => plan,
         other => return Err(format!("{other:?}")),
     };
@@ -123,7 +123,7 @@ fn apply(controller: &Controller, service: &Arc<Mutex<Service>>, connection: &Co
         let mut trial = Trial::None;
         for attempt in 0.. {
             assert!(attempt < 200, "{} never ends", step.id);
-            let apply = Call::ApplyStep { goal: goal.clone(), step: step.id.clone(), trial: std::mem::replace(&mut trial, Trial::None) };
+            let apply = Call::ApplyStep { goal, step: step.id.clone(), trial: std::mem::replace(&mut trial, Trial::None) };
             match call(apply) {
                 Ok(Answer::Outcome(Outcome::Done(_))) => break,
                 Ok(Answer::Outcome(Outcome::Again { seconds, .. })) => {
