@@ -172,7 +172,7 @@ fn the_embedded_controller_connects_changes_and_disconnects_the_stand_in() {
 }
 
 #[test]
-fn a_request_that_fails_anywhere_in_the_plan_changes_nothing_about_its_end() {
+fn a_request_that_fails_in_any_step_changes_nothing_about_the_end() {
     let controller = controller();
     let everybody = connection(Routing::AllUsers);
     let undisturbed = Service::new();

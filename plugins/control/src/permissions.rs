@@ -1,6 +1,7 @@
-//! What needs which permission: every request of this plugin, and the consent that covers it.
+//! What needs which permission: every request of onboarding and status, and the consent that covers it.
 //!
-//! An operator's registration of the application asks for exactly these. The application reads; what changes something acts for the
+//! The requests of the synchronisation are not listed here; `sync` needs User.Read.All and GroupMember.Read.All of the application and no more. An
+//! operator's registrations ask for exactly these. The application reads; what changes something acts for the
 //! signed-in administrator and leaves no standing right.
 
 use crate::exchange::EXCHANGE;

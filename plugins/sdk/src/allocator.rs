@@ -44,7 +44,7 @@ impl Bump {
 
     /// Sets the region aside, below everything that `configure` is going to allocate. The host puts back what a call has written from the
     /// lowest address on, and drops the rest where that is in too many pieces: the templates that a call looked at may be dropped, the
-    /// region, which every call writes, must not be. With 200 templates in use a call took three times as long otherwise.
+    /// region, which every call writes, must not be. With 200 templates in use that saves about a quarter of a call.
     pub(crate) fn reserve(&self) {
         if self.start.load(Relaxed) != 0 || self.reserved.load(Relaxed) != 0 {
             return;
