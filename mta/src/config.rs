@@ -7,6 +7,7 @@
 //! modules want.
 
 mod check;
+mod control;
 mod error;
 mod files;
 mod leaf;
@@ -34,6 +35,7 @@ use crate::telemetry::LogSettings;
 use crate::tls::{ClientTlsSettings, ServerTlsSettings};
 
 pub use crate::tenant::{Proof, SecretHeader};
+pub use control::{Application, ApplicationCredential, Connection, Console, Control, Role, User};
 pub use error::{ConfigError, ConfigErrors};
 pub(crate) use files::{DEEPEST as DEEPEST_FOLDER, media_type, walk};
 pub use zone::Zone;
@@ -63,6 +65,10 @@ pub struct Config {
     pub plugins: Plugins,
     /// What is logged and how.
     pub log: LogSettings,
+    /// The control plane, when there is one.
+    pub control: Option<Control>,
+    /// The operator's web pages, when they are served.
+    pub console: Option<Console>,
     /// Whose mail we take; at least one.
     pub tenants: Vec<Arc<Tenant>>,
     /// What an operator should know although the configuration is valid.
@@ -289,6 +295,8 @@ pub struct Tenant {
     pub assets: Vec<Arc<Asset>>,
     /// People and groups.
     pub directory: Arc<Directory>,
+    /// What its mail service is connected with, when it is to be.
+    pub connection: Option<Connection>,
     /// Keys and switches of the seal.
     pub seal: Seal,
     /// Where its mail goes.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::raw::{RawConfig, RawDns, RawLimits, RawListener, RawLog, RawPlugins, RawState, RawTimeouts, Scalar, Section};
 use super::source::{At, Source};
-use super::{Config, Dns, Limits, Listener, ListenerTls, Plugins, State, Timeouts, overlap, tenants, units};
+use super::{Config, Dns, Limits, Listener, ListenerTls, Plugins, State, Timeouts, control, overlap, tenants, units};
 use crate::telemetry::{LogFormat, LogSettings};
 use crate::tls::{CertificateFiles, ClientAuthentication, Roots, ServerTlsSettings};
 
@@ -40,7 +40,16 @@ pub(super) fn config(source: &mut Source<'_>, raw: &RawConfig) -> Option<Config>
     let authserv_id = source.value(&raw.authserv_id, "\"mx.signet.example\"", units::domain).or_else(|| hostname.clone());
     let listeners = listeners(source, &raw.listener);
     let plugins = plugins(source, &raw.plugins);
-    let tenants = tenants::tenants(source, &raw.tenant, &listeners, plugins.component_size as u64);
+    let component_size = plugins.component_size as u64;
+    let control = control::control(source, &raw.control, component_size);
+    let console = control::console(source, &raw.console);
+    let surroundings = tenants::Surroundings {
+        listeners: &listeners,
+        component_size,
+        hostname: hostname.as_ref(),
+        controlled: raw.control.span.is_some(),
+    };
+    let tenants = tenants::tenants(source, &raw.tenant, &surroundings);
     overlap::check(source, &tenants);
     let config = Config {
         hostname: hostname?,
@@ -54,6 +63,8 @@ pub(super) fn config(source: &mut Source<'_>, raw: &RawConfig) -> Option<Config>
         drain_deadline: source.duration(&raw.drain.body.deadline, Duration::ZERO..=seconds(3600), seconds(30)),
         plugins,
         log: log(source, &raw.log),
+        control,
+        console,
         tenants: tenants.into_iter().map(|(tenant, _)| Arc::new(tenant)).collect(),
         warnings: Vec::new(),
         digest: [0; 32],

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
+use super::control::{RawConnection, RawConsole, RawControl};
+
 /// A single value: text, number or truth value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Scalar {
@@ -135,6 +137,8 @@ pub(super) struct RawConfig {
     pub(super) drain: Section<RawDrain>,
     pub(super) plugins: Section<RawPlugins>,
     pub(super) log: Section<RawLog>,
+    pub(super) control: Section<RawControl>,
+    pub(super) console: Section<RawConsole>,
     pub(super) tenant: Vec<Section<RawTenant>>,
 }
 
@@ -267,6 +271,7 @@ pub(super) struct RawTenant {
     pub(super) plugins: Section<RawTenantPlugins>,
     pub(super) signatures: Section<RawSignatures>,
     pub(super) directory: Section<RawDirectory>,
+    pub(super) connection: Section<RawConnection>,
     pub(super) seal: Section<RawSeal>,
     #[serde(rename = "return")]
     pub(super) return_route: Section<RawReturn>,

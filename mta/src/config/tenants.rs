@@ -8,7 +8,8 @@ use super::check::{seconds, waiting};
 use super::raw::{Leaf, RawKey, RawProof, RawReturn, RawReturnTimeouts, RawSeal, RawTenant, Scalar, Section};
 use super::source::{At, Source};
 use super::{
-    FaultPolicy, KeyFile, Listener, Login, LoopToken, Proof, Return, ReturnTimeouts, Seal, SecretHeader, Tenant, Unaligned, Zone, units,
+    FaultPolicy, KeyFile, Listener, Login, LoopToken, Proof, Return, ReturnTimeouts, Seal, SecretHeader, Tenant, Unaligned, Zone, control,
+    units,
 };
 use crate::address::Domain;
 use crate::directory::{Directory, Severity};
@@ -24,6 +25,15 @@ const MOST_FINDINGS: usize = 50;
 const WORD: &str = "\"a-long-random-word\"";
 const GUID: &str = "\"3b4a7a2c-6a35-4c0a-9d0e-2f3b8a1c5d7e\"";
 
+/// What of the rest of the file a tenant must fit to.
+pub(super) struct Surroundings<'a> {
+    pub(super) listeners: &'a [Listener],
+    pub(super) component_size: u64,
+    pub(super) hostname: Option<&'a Domain>,
+    /// Whether there is a control plane.
+    pub(super) controlled: bool,
+}
+
 /// Where the parts of a tenant stand that may collide with another tenant's.
 pub(super) struct Places {
     pub(super) table: Range<usize>,
@@ -35,20 +45,15 @@ pub(super) struct Places {
 }
 
 /// All tenants, each with the places of its parts; those with mistakes in what makes them a tenant are left out.
-pub(super) fn tenants(
-    source: &mut Source<'_>,
-    sections: &[Section<RawTenant>],
-    listeners: &[Listener],
-    component_size: u64,
-) -> Vec<(Tenant, Places)> {
+pub(super) fn tenants(source: &mut Source<'_>, sections: &[Section<RawTenant>], around: &Surroundings<'_>) -> Vec<(Tenant, Places)> {
     if sections.is_empty() {
         let at = At::Missing { table: None, path: "tenant".to_owned() };
         source.error(at, "is missing: without a tenant no mail is taken".to_owned(), Some("[[tenant]] id = \"example\"".to_owned()));
     }
-    sections.iter().filter_map(|section| tenant(source, section, listeners, component_size)).collect()
+    sections.iter().filter_map(|section| tenant(source, section, around)).collect()
 }
 
-fn tenant(source: &mut Source<'_>, section: &Section<RawTenant>, listeners: &[Listener], component_size: u64) -> Option<(Tenant, Places)> {
+fn tenant(source: &mut Source<'_>, section: &Section<RawTenant>, around: &Surroundings<'_>) -> Option<(Tenant, Places)> {
     let raw = &section.body;
     let id = source.required(&raw.id, section.missing("tenant.id"), "\"example\"", tenant_id);
     let name = source.value(&raw.name, "\"Example Ltd\"", units::text).or_else(|| id.clone());
@@ -58,10 +63,11 @@ fn tenant(source: &mut Source<'_>, section: &Section<RawTenant>, listeners: &[Li
     let domains = source.list(&raw.domains, "[\"example.com\"]", units::domain);
     let (domains, domain_places): (Vec<_>, Vec<_>) = domains.into_iter().unzip();
     let (logins, login_places): (Vec<_>, Vec<_>) = logins(source, section).into_iter().unzip();
-    let (proof, server_name_places) = proof(source, section, id.as_deref(), &logins, listeners);
+    let (proof, server_name_places) = proof(source, section, id.as_deref(), &logins, around.listeners);
     let zone = source.value(&raw.time_zone, "\"Europe/Berlin\"", |scalar| Zone::parse(&units::text(scalar)?)).unwrap_or_default();
     let locale = source.value(&raw.locale, "\"de-DE\"", units::locale).unwrap_or_default();
     let seal = seal(source, &raw.seal, &domains);
+    let connection = control::connection(source, section, id.as_deref(), &seal, around.hostname, around.controlled);
     let route = route(source, section);
     let table = section.span.clone().unwrap_or_default();
     let places = Places {
@@ -88,12 +94,13 @@ fn tenant(source: &mut Source<'_>, section: &Section<RawTenant>, listeners: &[Li
         unaligned: unaligned(source, &raw.alignment.body.unaligned),
         trusted_sealers: source.values(&raw.alignment.body.trusted_sealers, "[\"sealer.example\"]", units::domain),
         fault: source.choice(&plugins.fault, &relay),
-        selector: source.component(&plugins.selector, "tenant.plugins.selector", component_size),
-        renderer: source.component(&plugins.renderer, "tenant.plugins.renderer", component_size),
+        selector: source.component(&plugins.selector, "tenant.plugins.selector", around.component_size),
+        renderer: source.component(&plugins.renderer, "tenant.plugins.renderer", around.component_size),
         rules: source.texts(&files.rules, "[\"rules.toml\"]"),
         templates: source.text_folder(&files.templates, "\"templates\""),
         assets: source.assets(&files.assets, "\"assets\""),
         directory: directory(source, &raw.directory.body.people),
+        connection,
         seal,
         route,
     };
@@ -122,7 +129,7 @@ fn tenant_id(scalar: &Scalar) -> Result<String, units::Fault> {
     if sound { Ok(id.to_ascii_lowercase()) } else { Err("is not a tenant id of letters, digits, \"-\", \"_\" and \".\"".to_owned()) }
 }
 
-fn guid(scalar: &Scalar) -> Result<String, units::Fault> {
+pub(super) fn guid(scalar: &Scalar) -> Result<String, units::Fault> {
     let Scalar::Text(text) = scalar else { return Err("is not a GUID".to_owned()) };
     let lengths: Vec<usize> = text.split('-').map(str::len).collect();
     let digits = text.bytes().all(|octet| octet.is_ascii_hexdigit() || octet == b'-');
