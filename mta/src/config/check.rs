@@ -43,6 +43,11 @@ pub(super) fn config(source: &mut Source<'_>, raw: &RawConfig) -> Option<Config>
     let component_size = plugins.component_size as u64;
     let control = control::control(source, &raw.control, component_size);
     let console = control::console(source, &raw.console);
+    if raw.control.span.is_some() && !raw.state.body.directory.is_set() {
+        let at = At::Missing { table: raw.state.span.clone(), path: "state.directory".to_owned() };
+        let message = "is missing: [control] keeps connections, people and groups there".to_owned();
+        source.error(at, message, Some("directory = \"/var/lib/signet\"".to_owned()));
+    }
     let surroundings = tenants::Surroundings {
         listeners: &listeners,
         component_size,

@@ -18,6 +18,7 @@ use super::source::{At, Source};
 use super::units::{self, Fault};
 use super::{Component, Seal};
 use crate::address::Domain;
+use crate::control::egress::Rule;
 use crate::smtp::auth::StoredKeys;
 use crate::tls::{CertificateFiles, Roots};
 
@@ -99,7 +100,7 @@ pub struct Control {
     /// The plugin; nothing means the embedded one, for Microsoft 365.
     pub plugin: Option<Component>,
     /// What it may send: methods, scheme, host, port and the beginning of the path. Empty means nothing.
-    pub egress: Vec<String>,
+    pub egress: Vec<Rule>,
     /// Networks that are not public and that it may reach nevertheless.
     pub private_networks: Vec<ipnet::IpNet>,
     /// Who vouches for the service's certificates.
@@ -227,12 +228,12 @@ pub(super) fn control(source: &mut Source<'_>, section: &Section<RawControl>, co
     let setup = application(source, &raw.setup, section.span.as_ref(), "control.setup");
     Some(Control {
         plugin: source.component(&raw.plugin, "control.plugin", component_size),
-        egress: source.values(&raw.egress, "[\"GET https://graph.microsoft.com/v1.0/\"]", units::text),
+        egress: source.values(&raw.egress, "[\"GET https://graph.microsoft.com/v1.0/users\"]", rule),
         private_networks: source.values(&raw.private_networks, "[\"127.0.0.1/32\"]", units::network),
         roots: if raw.roots.is_set() { source.roots(&raw.roots)? } else { Roots::Native },
         request_timeout: source.duration(&raw.request_timeout, waiting(), seconds(60)),
         response_size: source.size(&raw.response_size, 64 * 1024..=64 * MIB, "8 MiB"),
-        requests: source.count(&raw.requests, 1..=10_000, 64),
+        requests: source.count(&raw.requests, 1..=10_000, 200),
         call_deadline: source.duration(&raw.call_deadline, Duration::from_millis(10)..=seconds(300), seconds(20)),
         synchronise_every: source.duration(&raw.synchronise_every, seconds(1)..=seconds(86_400), seconds(900)),
         shrink_limit: source.count(&raw.shrink_limit, 0..=100, 20),
@@ -357,6 +358,11 @@ pub(super) fn connection(
         spf_term: source.value(&raw.spf_term, "\"include:spf.signet.example\"", spf_term).unwrap_or_default(),
         photos: source.flag(&raw.photos, false),
     })
+}
+
+fn rule(scalar: &Scalar) -> Result<Rule, Fault> {
+    let text = units::text(scalar)?;
+    Rule::parse(&text).map_err(|error| format!("is not a rule: {}", error.reason))
 }
 
 fn guid(scalar: &Scalar) -> Result<String, Fault> {

@@ -56,7 +56,11 @@ plaintext_loopback = true
 
 /// The findings for BASE with each first text of a pair replaced by the second.
 fn findings(folder: &Folder, edits: &[(&str, &str)]) -> String {
-    let text = edits.iter().fold(BASE.to_owned(), |text, (from, to)| {
+    findings_in(folder, BASE, edits)
+}
+
+fn findings_in(folder: &Folder, base: &str, edits: &[(&str, &str)]) -> String {
+    let text = edits.iter().fold(base.to_owned(), |text, (from, to)| {
         assert!(text.contains(from), "{from:?} is not in the base configuration");
         text.replacen(from, to, 1)
     });
@@ -96,6 +100,17 @@ fn the_example_loads_with_every_value_in_its_place() {
     let ListenerTls::StartTls { settings, required: true } = &config.listeners[0].tls else { panic!("it is a STARTTLS listener") };
     assert_eq!(settings.certificates.len(), 2);
     assert_eq!(settings.client, ClientAuthentication::Optional(Roots::File(folder.path("tls/roots.pem"))));
+    let control = config.control.as_ref().expect("it has a control plane");
+    assert_eq!(control.egress.len(), 4);
+    assert_eq!(control.egress[1].to_string(), "GET,POST,DELETE https://graph.microsoft.com:443/v1.0/domains");
+    assert_eq!(control.synchronise_every, Duration::from_secs(900));
+    assert!(matches!(control.setup.credential, super::ApplicationCredential::Secret(_)));
+    let console = config.console.as_ref().expect("it has a console");
+    assert_eq!((console.url.as_str(), console.tls.is_some()), ("https://signet.example", true));
+    assert_eq!((console.users[0].name.as_str(), console.users[0].role), ("ada", super::Role::Owner));
+    let connection = config.tenants[0].connection.as_ref().expect("the tenant is to be connected");
+    assert_eq!(connection.certificate_domain.as_str(), "k7q2m4x9.smtp.signet.example");
+    assert_eq!((connection.size_limit, connection.photos, config.tenants[1].connection.is_some()), (35_000_000, false, false));
     let [microsoft, works] = &config.tenants[..] else { panic!("there are two tenants") };
     assert_eq!(microsoft.proof.cross_tenant_id.as_deref(), Some("3b4a7a2c-6a35-4c0a-9d0e-2f3b8a1c5d7e"));
     assert_eq!(microsoft.proof.secret_header.as_ref().map(|header| header.value.as_str()), Some("a-long-random-word"));
@@ -109,6 +124,66 @@ fn the_example_loads_with_every_value_in_its_place() {
     assert_eq!(works.directory.people(), 1);
     assert_eq!(works.logins.iter().map(|login| login.name.as_str()).collect::<Vec<_>>(), ["printer", "crm"]);
     assert_eq!(works.route.tls, None);
+}
+
+/// BASE with a control plane, a console and a tenant that is connected.
+const CONTROLLED: &str = r#"
+[state]
+directory = "state"
+[control]
+egress = ["GET https://graph.microsoft.com/v1.0/users"]
+[control.synchronisation]
+client_id = "6f1d2c3b-4a59-4687-8796-a5b4c3d2e1f0"
+secret_file = "secrets/setup.txt"
+[control.setup]
+client_id = "6f1d2c3b-4a59-4687-8796-a5b4c3d2e1f1"
+certificate = "tls/entra.pem"
+key = "tls/entra.key"
+[console]
+address = "127.0.0.1:9726"
+[[console.user]]
+name = "ada"
+role = "owner"
+secret_file = "secrets/crm.txt"
+[[tenant]]
+id = "3b4a7a2c-6a35-4c0a-9d0e-2f3b8a1c5d7e"
+domains = ["three.example"]
+[tenant.proof]
+networks = ["198.51.100.0/24"]
+[tenant.seal.loop]
+key_file = "secrets/loop.key"
+word = "v4Jq7GZ9mT2c"
+[tenant.connection]
+certificate_domain = "k7q2m4x9.smtp.signet.example"
+[tenant.return]
+host = "127.0.0.1"
+plaintext_loopback = true
+"#;
+
+#[test]
+fn mistakes_in_the_control_plane_name_the_place_and_the_way_out() {
+    let cases: &[(&str, &[(&str, &str)])] = &[
+        ("as it should be", &[]),
+        ("no place for what is known", &[("[state]\ndirectory = \"state\"\n", "")]),
+        ("an unknown method", &[("GET https://graph.microsoft.com/v1.0/users", "FETCH https://graph.microsoft.com/")]),
+        ("http to another machine", &[("GET https://graph.microsoft.com", "GET http://192.0.2.7")]),
+        ("an application without a credential", &[("secret_file = \"secrets/setup.txt\"\n", "")]),
+        ("two credentials", &[("key = \"tls/entra.key\"", "key = \"tls/entra.key\"\nsecret_file = \"secrets/setup.txt\"")]),
+        ("a client id that is none", &[("\"6f1d2c3b-4a59-4687-8796-a5b4c3d2e1f0\"", "\"signet\"")]),
+        ("a console for everybody without TLS", &[("127.0.0.1:9726", "192.0.2.1:9726")]),
+        ("nobody who may connect", &[("role = \"owner\"", "role = \"auditor\"")]),
+        ("nobody", &[("[[console.user]]\nname = \"ada\"\nrole = \"owner\"\nsecret_file = \"secrets/crm.txt\"\n", "")]),
+        ("an unknown role", &[("\"owner\"", "\"root\"")]),
+        ("a connection without a word", &[("word = \"v4Jq7GZ9mT2c\"\n", "")]),
+        ("an id that is no tenant's", &[("\"3b4a7a2c-6a35-4c0a-9d0e-2f3b8a1c5d7e\"", "\"three\"")]),
+        ("no certificate of its own", &[("certificate_domain = \"k7q2m4x9.smtp.signet.example\"\n", "")]),
+        ("a term that is none", &[("[tenant.connection]\n", "[tenant.connection]\nspf_term = \"v=spf1 -all\"\n")]),
+        ("a time without a unit", &[("[control]\n", "[control]\nsynchronise_every = 15\n")]),
+    ];
+    let folder = Folder::new();
+    let base = format!("{BASE}{CONTROLLED}");
+    let told = cases.iter().map(|(name, edits)| format!("== {name}\n{}\n", findings_in(&folder, &base, edits)));
+    insta::assert_snapshot!(told.collect::<String>());
 }
 
 #[test]
@@ -447,7 +522,7 @@ fn all_mistakes_are_shown_together_in_the_order_of_the_file() {
         ],
     )]), @r#"
     == five
-    signet.toml:2:1: colour: is not a known key; known here are version, hostname, authserv_id, limits, timeouts, listener, dns, operations, state, drain, plugins, log, tenant
+    signet.toml:2:1: colour: is not a known key; known here are version, hostname, authserv_id, limits, timeouts, listener, dns, operations, state, drain, plugins, log, control, console, tenant
     signet.toml:6:16: limits.message_size: 150 has no unit; for example message_size = "150 MB"
     signet.toml:12:7: listener.key: "tls/none.key" (tls/none.key) is not there; paths are relative to the folder of the configuration file; for example key = "tls/mx.key"
     signet.toml:17:10: timeouts.server: a list is not a duration; for example server = "5 min"

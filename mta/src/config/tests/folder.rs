@@ -50,7 +50,7 @@ impl Folder {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = Self(std::env::temp_dir().join(format!("signet-config-{}-{number}", std::process::id())));
         let materials = materials();
-        for name in ["mx", "example"] {
+        for name in ["mx", "example", "console", "entra"] {
             folder.write(&format!("tls/{name}.pem"), materials.certificate.as_bytes());
             folder.secret(&format!("tls/{name}.key"), materials.key.as_bytes());
         }
@@ -68,7 +68,9 @@ impl Folder {
         folder.secret("secrets/example.txt", b"a-long-random-word\n");
         folder.secret("secrets/crm.txt", b"SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=\n");
         folder.write("plugins/select.wasm", COMPONENT);
+        folder.secret("secrets/setup.txt", b"a-client-secret\n");
         folder.write("plugins/render.wasm", COMPONENT);
+        folder.write("plugins/control.wasm", COMPONENT);
         folder.write("rules.toml", b"# rules\n");
         folder.write("templates/plain/standard.txt", b"{{ displayName }}\n");
         folder.write("templates/standard.html", b"<p>{{ displayName }}</p>\n");

@@ -37,7 +37,8 @@ pub struct Rule {
 #[error("`{text}` is not a rule: {reason}; for example `{EXAMPLE}`")]
 pub struct RuleError {
     text: String,
-    reason: String,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 impl fmt::Display for Rule {
