@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::call::{Answer, Call};
+use crate::exchange;
 use crate::faults::Fault;
 use crate::random::Id;
 use crate::tenant::{Assignment, GLOBAL_ADMINISTRATOR, Kind, Object, Properties, RoleAssignment, Tenant};
@@ -25,6 +26,8 @@ const HELP: &[&str] = &[
     "POST   /_control/users/{id}/restore           {}",
     "POST   /_control/groups                       {\"displayName\":..,\"mail\":..,\"mailEnabled\":true,\"securityEnabled\":true}",
     "POST   /_control/groups/{id or address}/members {\"add\":[..],\"remove\":[..]}",
+    "POST   /_control/route                        {\"sender\":\"..\",\"size\":1,\"headers\":[[\"name\",\"value\"]],\"type\":\"\"}: the connector",
+    "POST   /_control/accept                       {\"certificate_names\":[..]}: the connector that lets that host in",
     "POST   /_control/records                      {\"name\":\"x.example\",\"text\":\"MS=ms12345678\"}",
     "POST   /_control/standing                     {\"user\":\"address\",\"standing\":\"direct|activated|group|absent\",\"until\":\"2h\"}",
     "POST   /_control/tenant                       {\"premium\":false}",
@@ -64,6 +67,11 @@ fn serve(world: &mut World, call: &Call, parts: &[&str], body: &Value) -> Result
         ("POST", ["clock"]) => world.advance(duration(body, "advance")?.ok_or("\"advance\" is a time like \"8d\"")?),
         ("POST", ["expire-delta"]) => world.expire_delta_tokens(),
         ("POST", ["rotate-keys"]) => world.rotate_keys().map_err(|error| error.to_string())?,
+        ("POST", ["route"]) => return Ok(route(world, body)),
+        ("POST", ["accept"]) => {
+            let names: Vec<String> = serde_json::from_value(body["certificate_names"].clone()).unwrap_or_default();
+            return Ok(exchange::accept(&world.tenants[0].exchange, &names));
+        }
         ("POST", ["records"]) => world.records.push((text(body, "name")?, text(body, "text")?)),
         ("POST", ["standing"]) => standing(world, body)?,
         ("POST", ["tenant"]) => {
@@ -81,6 +89,17 @@ fn serve(world: &mut World, call: &Call, parts: &[&str], body: &Value) -> Result
         _ => return Err("there is no such control; GET /_control lists them".to_owned()),
     }
     Ok(done)
+}
+
+fn route(world: &World, body: &Value) -> Value {
+    let tenant = &world.tenants[0];
+    let mail = exchange::Mail {
+        sender: body["sender"].as_str().unwrap_or_default().to_owned(),
+        headers: serde_json::from_value(body["headers"].clone()).unwrap_or_default(),
+        size: body["size"].as_u64().unwrap_or_default(),
+        class: body["type"].as_str().unwrap_or_default().to_owned(),
+    };
+    exchange::route(tenant, &exchange::accepted_names(world, &tenant.id), &mail)
 }
 
 fn text(body: &Value, name: &str) -> Result<String, String> {

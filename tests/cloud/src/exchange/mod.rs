@@ -1,11 +1,15 @@
 //! The administration endpoint of Exchange Online that runs cmdlets: `/adminapi/beta/{tenant}/InvokeCommand`.
 //!
-//! What it does not do: mailboxes, permissions, and routing of mail. Connectors and rules are state that others read.
+//! What it does not do: mailboxes, permissions, and moving mail. Which way mail would take is answered by `transport`.
 
 mod connectors;
 mod parameters;
 mod recipients;
 mod rules;
+mod transport;
+
+pub(crate) use recipients::accepted_names;
+pub use transport::{Mail, accept, route};
 
 use serde_json::{Map, Value, json};
 

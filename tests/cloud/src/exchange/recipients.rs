@@ -7,7 +7,7 @@ use crate::tenant::{Kind, Object, Tenant};
 use crate::world::World;
 
 /// The accepted domains of an organisation now.
-pub(super) fn accepted_names(world: &World, tenant: &str) -> Vec<String> {
+pub(crate) fn accepted_names(world: &World, tenant: &str) -> Vec<String> {
     let latest = world.now() - world.knobs.accepted_domain_delay;
     let domains = world.tenant(tenant).map(|tenant| tenant.domains.as_slice()).unwrap_or_default();
     domains.iter().filter(|domain| domain.verified.is_some_and(|at| at <= latest)).map(|domain| domain.name.clone()).collect()
