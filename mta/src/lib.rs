@@ -34,6 +34,7 @@ pub mod message;
 pub mod mime;
 mod pipeline;
 pub mod plugin;
+mod probe;
 pub mod refusal;
 pub mod seal;
 pub mod serve;

@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use signet::address::Mailbox;
 use signet::config::Config;
+use signet::demo::Connection;
 use signet::plugin::Inspection;
 use signet::serve::{Server, check};
 use signet::signature::{Format, Kind};
@@ -49,6 +50,12 @@ enum Command {
         /// Where the page with before and after of each message goes.
         #[arg(long, default_value = "signet-demo")]
         output: PathBuf,
+        /// Connect the tenant first, through the stand-in for Microsoft's cloud whose cloud.json that is.
+        #[arg(long)]
+        cloud: Option<PathBuf>,
+        /// Let somebody connect it in a browser, within that time: "10 min".
+        #[arg(long, requires = "cloud", value_parser = humantime::parse_duration)]
+        browser: Option<Duration>,
     },
     /// Build and look at plugins.
     #[command(subcommand)]
@@ -171,7 +178,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Serve { config } => serve(&config),
         Command::Check { config } => checked(&config),
-        Command::Demo { output } => demo(&output),
+        Command::Demo { output, cloud, browser } => demo(&output, cloud, browser),
         Command::Plugin(PluginCommand::Build { folder, output }) => plugin_build(&folder, output).map(|()| ExitCode::SUCCESS),
         Command::Plugin(PluginCommand::Inspect { file }) => plugin_inspect(&file).map(|()| ExitCode::SUCCESS),
         Command::Signatures(command) => signatures(command),
@@ -276,8 +283,13 @@ fn checked(path: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn demo(output: &Path) -> anyhow::Result<ExitCode> {
-    let good = runtime()?.block_on(signet::demo::run(output, &mut io::stdout()))?;
+fn demo(output: &Path, cloud: Option<PathBuf>, browser: Option<Duration>) -> anyhow::Result<ExitCode> {
+    let connection = match (cloud, browser) {
+        (None, _) => Connection::None,
+        (Some(file), None) => Connection::Played(file),
+        (Some(file), Some(time)) => Connection::Browser(file, time),
+    };
+    let good = runtime()?.block_on(signet::demo::run(output, &connection, &mut io::stdout()))?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

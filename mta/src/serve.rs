@@ -18,6 +18,7 @@ use crate::config::{Config, ListenerTls};
 use crate::cpu::Cpu;
 use crate::handoff::{Ledger, Pool};
 use crate::plugin::{Engine, EngineError};
+use crate::probe::Probes;
 use crate::service::{MessageIds, SWEEP_INTERVAL, Service, ServiceError, Shared};
 use crate::smtp::server::{self, Connections, Listener, Mode};
 use crate::store::{Store, StoreError};
@@ -122,6 +123,7 @@ impl Server {
             metrics: metrics.clone(),
             engine,
             observer,
+            probes: Probes::default(),
         });
         let (drain, drained) = watch::channel(false);
         let health = Health::new();

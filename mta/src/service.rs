@@ -19,6 +19,7 @@ use crate::event::MessageEvent;
 use crate::handoff::{Ledger, Pool, Route};
 use crate::locale::Origin;
 use crate::plugin::{Engine, Limits, LoadError, Renderer, Selector};
+use crate::probe::Probes;
 use crate::seal;
 use crate::smtp::auth::Logins;
 use crate::smtp::server::{Connections, Timeouts};
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) engine: Engine,
     pub(crate) observer: Option<Observer>,
+    pub(crate) probes: Probes,
 }
 
 /// Ids that are unique among all messages of this host: the start of the process and a number.

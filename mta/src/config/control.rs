@@ -7,7 +7,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -143,21 +142,12 @@ pub struct Application {
 }
 
 /// How an application proves who it is.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApplicationCredential {
     /// By signing with the key of a certificate.
     Certificate(CertificateFiles),
-    /// By a shared secret.
-    Secret(Arc<str>),
-}
-
-impl std::fmt::Debug for ApplicationCredential {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Certificate(files) => f.debug_tuple("Certificate").field(&files).finish(),
-            Self::Secret(_) => f.write_str("Secret"),
-        }
-    }
+    /// By a shared secret, alone in that file.
+    Secret(PathBuf),
 }
 
 /// The operator's web pages.
@@ -263,9 +253,8 @@ fn application(
         return None;
     }
     let credential = if raw.secret_file.is_set() {
-        let nothing = Leaf::default();
-        let (secret, _) = source.secret_text(&nothing, &raw.secret_file, missing("secret_file"), "\"secrets/client.txt\"")?;
-        ApplicationCredential::Secret(secret.into())
+        let (path, _) = source.secret_file(&raw.secret_file, "\"secrets/client.txt\"")?;
+        ApplicationCredential::Secret(path)
     } else {
         ApplicationCredential::Certificate(source.identity(&raw.certificate, &raw.key, missing)?)
     };
@@ -358,6 +347,11 @@ pub(super) fn connection(
         spf_term: source.value(&raw.spf_term, "\"include:spf.signet.example\"", spf_term).unwrap_or_default(),
         photos: source.flag(&raw.photos, false),
     })
+}
+
+/// Where the name stands that the tenant alone may have.
+pub(super) fn certificate_place(tenant: &Section<RawTenant>) -> Option<Range<usize>> {
+    tenant.body.connection.body.certificate_domain.span()
 }
 
 fn rule(scalar: &Scalar) -> Result<Rule, Fault> {

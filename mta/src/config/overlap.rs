@@ -18,7 +18,12 @@ pub(super) fn check(source: &mut Source<'_>, tenants: &[(Tenant, Places)]) {
     let domains = tenants.iter().flat_map(|(tenant, places)| {
         tenant.domains.iter().zip(&places.domains).map(move |(name, place)| (name.to_string(), place, tenant))
     });
-    claims(source, "domain", domains.collect());
+    // Its sender of trials is the tenant's, too.
+    let certificates = tenants.iter().filter_map(|(tenant, places)| {
+        let connection = tenant.connection.as_ref()?;
+        Some((connection.certificate_domain.to_string(), &places.certificate_domain, tenant))
+    });
+    claims(source, "domain", domains.chain(certificates).collect());
     let server_names = tenants.iter().flat_map(|(tenant, places)| {
         tenant.proof.server_names.iter().zip(&places.server_names).map(move |(name, place)| (name.clone(), place, tenant))
     });

@@ -165,7 +165,8 @@ impl Tenant {
         Arc::new(tenant::Tenant {
             id: TenantId::new(&self.id),
             name: self.name.clone(),
-            domains: self.domains.clone(),
+            // The trial of the loop comes from the domain of the certificate.
+            domains: self.domains.iter().cloned().chain(self.connection.iter().map(|known| known.certificate_domain.clone())).collect(),
             partners: self.partners.clone(),
             proof: self.proof.clone(),
         })

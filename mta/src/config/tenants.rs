@@ -37,6 +37,7 @@ pub(super) struct Surroundings<'a> {
 /// Where the parts of a tenant stand that may collide with another tenant's.
 pub(super) struct Places {
     pub(super) table: Range<usize>,
+    pub(super) certificate_domain: Range<usize>,
     pub(super) id: Range<usize>,
     pub(super) domains: Vec<Range<usize>>,
     pub(super) server_names: Vec<Range<usize>>,
@@ -71,6 +72,7 @@ fn tenant(source: &mut Source<'_>, section: &Section<RawTenant>, around: &Surrou
     let route = route(source, section);
     let table = section.span.clone().unwrap_or_default();
     let places = Places {
+        certificate_domain: control::certificate_place(section).unwrap_or_default(),
         id: raw.id.span().unwrap_or_default(),
         domains: domain_places,
         server_names: server_name_places,

@@ -2,6 +2,7 @@
 //!
 //! - [`words`]: what a control plugin is asked and answers.
 //! - [`credentials`]: sign-in, consent and tokens: everything secret.
+//! - [`tokens`]: those, as the way out asks for them.
 //! - [`egress`]: the only way out: an allow-list, checked addresses, credentials by handle.
 //! - [`state`]: what the plugin keeps between calls.
 //! - [`recording`]: calls as JSON lines without secrets, and their replay.
@@ -16,6 +17,7 @@ pub mod session;
 #[cfg(test)]
 mod stand_in;
 pub mod state;
+pub mod tokens;
 pub mod words;
 
 /// The default controller, for Microsoft 365, compiled from `plugins/control` by the build script.

@@ -7,6 +7,8 @@
 
 pub mod arrival;
 mod body;
+mod cloud;
+mod connect;
 pub mod mail;
 pub mod materials;
 pub mod origin;
@@ -25,9 +27,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::config::{Config, ConfigErrors};
+use crate::control::report::Trouble;
 use crate::event::MessageEvent;
 use crate::{Observer, Server, StartError};
-use mail::{MAIL, Mail};
+use cloud::{Cloud, CloudError};
+use mail::{Expected, MAIL, Mail};
 use materials::MaterialsError;
 use origin::{Origin, OriginError, Submission};
 use outcome::{Arrival, Outcome};
@@ -61,6 +65,21 @@ pub enum DemoError {
         /// What went wrong.
         source: OriginError,
     },
+    /// The stand-in for Microsoft's cloud.
+    #[error("demo: {0}")]
+    Cloud(#[from] CloudError),
+    /// The tenant could not be connected.
+    #[error("demo: {0} Next step: {}", .0.next_step)]
+    Trouble(#[from] Trouble),
+    /// The stand-in has nobody who may connect it.
+    #[error("demo: the stand-in for Microsoft's cloud has no Global Administrator with a direct assignment")]
+    NoAdministrator,
+    /// It took too long.
+    #[error("demo: the tenant is not connected{0}")]
+    NotConnected(String),
+    /// Signet was started without what was asked for.
+    #[error("demo: signet runs without its {0}")]
+    Without(&'static str),
     /// Signet has no listener.
     #[error("demo: signet listens nowhere")]
     NoListener,
@@ -77,20 +96,57 @@ pub enum DemoError {
     Print(#[from] io::Error),
 }
 
+/// How the tenant is connected.
+#[derive(Clone, Debug)]
+pub enum Connection {
+    /// Not at all: people come from a file, and all mail is sent to Signet.
+    None,
+    /// Through the stand-in whose cloud.json that is, by an administrator who is played.
+    Played(PathBuf),
+    /// Through the stand-in, by whoever opens the console in a browser within that time.
+    Browser(PathBuf, Duration),
+}
+
 /// Runs the demo and writes its page to this folder; answers whether every message ended as it should.
-pub async fn run(output: &Path, out: &mut (dyn Write + Send)) -> Result<bool, DemoError> {
+pub async fn run(output: &Path, connection: &Connection, out: &mut (dyn Write + Send)) -> Result<bool, DemoError> {
     writeln!(out, "Making keys, certificates and a DNS zone ...")?;
-    let stage = Stage::set().await?;
+    let cloud = match connection {
+        Connection::None => None,
+        Connection::Played(file) | Connection::Browser(file, _) => Some(Cloud::load(file)?),
+    };
+    let stage = Stage::set_for(cloud.as_ref()).await?;
     let (observer, mut records) = observer();
     let server = Server::start(Config::load(stage.configuration())?, Some(observer)).await?;
     let address = server.addresses().first().copied().ok_or(DemoError::NoListener)?;
+    let origin = stage.origin(address)?;
+    if let Some(cloud) = &cloud {
+        tokio::select! {
+            connected = connect(&server, &stage, cloud, connection, out) => connected?,
+            ended = connect::exchange(&stage, &origin, cloud) => match ended? {},
+        }
+        stage.return_host().take();
+    }
     writeln!(out, "Signet listens on {address}; sending {} messages as Microsoft 365 would ...\n", MAIL.len())?;
 
-    let origin = stage.origin(address)?;
     let mut outcomes = Vec::with_capacity(MAIL.len());
+    let mut kept_away = 0;
     for mail in &MAIL {
-        let outcome = send(&stage, &origin, mail, &mut records).await;
-        outcomes.push(outcome.map_err(|source| DemoError::Origin { file: mail.file, source })?);
+        let fields = match &cloud {
+            Some(cloud) => match way(cloud, mail, out).await? {
+                Some(fields) => fields,
+                None => {
+                    kept_away += 1;
+                    continue;
+                }
+            },
+            None => Vec::new(),
+        };
+        let outcome = send(&stage, &origin, mail, &fields, &mut records).await;
+        let mut outcome = outcome.map_err(|source| DemoError::Origin { file: mail.file, source })?;
+        if let Some(cloud) = &cloud {
+            outcome.arrived = let_in(cloud, outcome.arrived).await?;
+        }
+        outcomes.push(outcome);
     }
     server.stop().await;
 
@@ -98,7 +154,58 @@ pub async fn run(output: &Path, out: &mut (dyn Write + Send)) -> Result<bool, De
     let path = write_page(output, &outcomes)?;
     let good = outcomes.iter().filter(|outcome| outcome.faults().is_empty()).count();
     writeln!(out, "\n{good} of {} messages ended as they should. Before and after, side by side: {}", outcomes.len(), path.display())?;
-    Ok(good == outcomes.len())
+    if kept_away > 0 {
+        writeln!(out, "{kept_away} of {} messages were not sent to Signet: the rule leaves them alone.", MAIL.len())?;
+    }
+    Ok(good == outcomes.len() && kept_away < MAIL.len())
+}
+
+async fn connect(
+    server: &Server,
+    stage: &Stage,
+    cloud: &Cloud,
+    connection: &Connection,
+    out: &mut (dyn Write + Send),
+) -> Result<(), DemoError> {
+    let plane = server.control().ok_or(DemoError::Without("control plane"))?;
+    let Connection::Browser(_, most) = connection else { return connect::as_administrator(plane, cloud, out).await };
+    let console = server.console().ok_or(DemoError::Without("console"))?;
+    let (name, password) = stage.owner();
+    writeln!(
+        out,
+        "Open http://{console}/ and sign in as {name} with {password}; then Connect. The demo goes on when the tenant is connected."
+    )?;
+    if let Some((login, password)) = cloud.account("Global Administrator, direct") {
+        writeln!(out, "At the stand-in for Microsoft's sign-in: {login} with {password}.")?;
+    }
+    connect::until_connected(plane, *most, out).await
+}
+
+/// The fields that the tenant's rule adds to a message on its way to Signet; none when the rule leaves it alone.
+async fn way(cloud: &Cloud, mail: &Mail, out: &mut (dyn Write + Send)) -> Result<Option<Vec<(String, String)>>, DemoError> {
+    let content = mail.content();
+    if !String::from_utf8_lossy(&content).contains(stage::TENANT) {
+        // Another tenant's message, and therefore by another tenant's connector.
+        return Ok(Some(Vec::new()));
+    }
+    let way = cloud.route(mail.sender, &content).await?;
+    if way.connector.is_none() {
+        writeln!(out, "{} is not sent to Signet. {}", mail.file, way.said.join("; "))?;
+        let fits = matches!(mail.expected, Expected::Unchanged { .. });
+        return if fits { Ok(None) } else { Err(DemoError::NotConnected(format!(": no rule takes {}", mail.file))) };
+    }
+    Ok(Some(way.fields))
+}
+
+/// What the tenant's inbound connector lets in.
+async fn let_in(cloud: &Cloud, arrived: Vec<Arrival>) -> Result<Vec<Arrival>, DemoError> {
+    let mut let_in = Vec::with_capacity(arrived.len());
+    for arrival in arrived {
+        if cloud.accepts(&arrival.received.certificate_names).await?.is_some() {
+            let_in.push(arrival);
+        }
+    }
+    Ok(let_in)
 }
 
 /// What takes Signet's records, and where they come out.
@@ -115,9 +222,11 @@ async fn send(
     stage: &Stage,
     origin: &Origin,
     mail: &'static Mail,
+    fields: &[(String, String)],
     records: &mut mpsc::Receiver<MessageEvent>,
 ) -> Result<Outcome, OriginError> {
-    let sent = stage.content(mail)?;
+    let mut sent: Vec<u8> = fields.iter().flat_map(|(name, value)| format!("{name}: {value}\r\n").into_bytes()).collect();
+    sent.extend(stage.content(mail)?);
     let mail_from = format!("<{}> SIZE={} BODY=8BITMIME RET=HDRS", mail.sender, sent.len());
     let recipients = mail.forward_paths();
     let mut connection = origin.connect().await?;

@@ -7,8 +7,9 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use super::arrival::Judge;
+use super::cloud::Cloud;
 use super::mail::Mail;
-use super::materials::{Authority, DkimKey, MaterialsError, PrivateFolder, random};
+use super::materials::{Authority, DkimKey, MaterialsError, PrivateFolder, random, random_name};
 use super::origin::{self, Origin, OriginError};
 use super::return_host::{ReturnHost, Settings};
 use super::zone::{Zone, ZoneError, ZoneServer};
@@ -18,6 +19,10 @@ const CONFIGURATION: &str = include_str!("../../../config/demo/signet.toml");
 /// Rules, templates, people and images, each with its name in the folder. `build.rs` lists `config/demo`.
 pub const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/demo.rs"));
 
+/// The tenant's id at Microsoft, in the configuration and in the stand-in for its cloud.
+pub const TENANT: &str = "3f1c9a52-7d0e-4b86-9c41-5e2a8d6b7f10";
+/// Who may connect it in the console.
+const OWNER: &str = "owner";
 /// The tenant's domain.
 const DOMAIN: &str = "northwind.example";
 /// What Microsoft's outbound host calls itself.
@@ -56,12 +61,18 @@ pub struct Stage {
     microsoft: DkimKey,
     return_host: ReturnHost,
     judge: Judge,
+    password: String,
     _zone: ZoneServer,
 }
 
 impl Stage {
     /// Makes everything.
     pub async fn set() -> Result<Self, StageError> {
+        Self::set_for(None).await
+    }
+
+    /// Makes everything; with a stand-in for Microsoft's cloud, Signet is to have a control plane and a console.
+    pub(super) async fn set_for(cloud: Option<&Cloud>) -> Result<Self, StageError> {
         let folder = PrivateFolder::new()?;
         let authority = Authority::new()?;
         let [microsoft, tenant, arc] = [DkimKey::new()?, DkimKey::new()?, DkimKey::new()?];
@@ -83,9 +94,14 @@ impl Stage {
         }
         let text =
             CONFIGURATION.replace("@dns@", &zone.address().to_string()).replace("@return-port@", &return_host.address().port().to_string());
+        let password = random_name()?;
+        let text = match cloud {
+            Some(cloud) => controlled(&text, cloud, &folder, &password)?,
+            None => text,
+        };
         let configuration = folder.write("signet.toml", text.as_bytes())?;
         let judge = Judge::new(zone.address())?;
-        Ok(Self { folder, configuration, authority, microsoft, return_host, judge, _zone: zone })
+        Ok(Self { folder, configuration, authority, microsoft, return_host, judge, password, _zone: zone })
     }
 
     /// Signet's configuration file.
@@ -96,6 +112,11 @@ impl Stage {
     /// The folder that holds it.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Name and password of the console's owner.
+    pub fn owner(&self) -> (&'static str, &str) {
+        (OWNER, &self.password)
     }
 
     /// What takes mail back.
@@ -120,6 +141,29 @@ impl Stage {
         let content = mail.content();
         if mail.dkim { origin::dkim_sign(&content, &self.microsoft, DOMAIN, "selector1") } else { Ok(content) }
     }
+}
+
+/// The configuration with everything that connecting a tenant needs.
+fn controlled(text: &str, cloud: &Cloud, folder: &PrivateFolder, password: &str) -> Result<String, StageError> {
+    let state = folder.path().join("state");
+    std::fs::create_dir_all(&state)?;
+    let keys = crate::stored_keys(password).map_err(|error| io::Error::other(error.to_string()))?;
+    let port = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    let [word, secret] = [random_name()?, random_name()?];
+    let console = format!(
+        "[console]\naddress = \"127.0.0.1:{port}\"\n\n[[console.user]]\nname = \"{OWNER}\"\nrole = \"owner\"\nsecret = \"{keys}\"\n"
+    );
+    let top = format!("[state]\ndirectory = {:?}\n\n{}\n{console}\n[[tenant]]", state.display().to_string(), cloud.control());
+    let proof = format!("cross_tenant_id = true\n\n[tenant.proof.secret_header]\nname = \"X-Signet-Secret\"\nvalue = \"{secret}\"");
+    let connection = format!(
+        "key_file = \"keys/loop.key\"\nword = \"{word}\"\n\n[tenant.connection]\ncertificate_domain = \"{TENANT_CERTIFICATE}\"\n\
+         spf_term = \"include:spf.signet.example\"\nphotos = true"
+    );
+    Ok(text.replacen("[[tenant]]", &top, 1).replacen("cross_tenant_id = true", &proof, 1).replacen(
+        "key_file = \"keys/loop.key\"",
+        &connection,
+        1,
+    ))
 }
 
 /// What the world can look up about the demo's domains.

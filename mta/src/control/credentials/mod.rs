@@ -160,13 +160,23 @@ impl Credentials {
         now: SystemTime,
     ) -> Result<Option<Bearer>, CredentialError> {
         let Some(claims) = claims(challenge) else { return Ok(None) };
-        match self.slot(tenant, handle, now) {
-            Ok(Place::Directory(slot)) => slot.refuse(refused),
-            Ok(Place::Administrator(delegation)) => delegation.administrator.refuse(refused),
-            Ok(Place::Exchange(delegation)) => delegation.exchange.refuse(refused),
-            Err(error) => return Err(error),
-        }
+        self.refuse(&self.slot(tenant, handle, now)?, refused);
         self.obtain(tenant, handle, Some(&claims), now).await.map(Some)
+    }
+
+    /// The resource's 401 came without a challenge: the token is not given out again.
+    pub fn refused(&self, tenant: Uuid, handle: &str, refused: &Bearer, now: SystemTime) {
+        if let Ok(place) = self.slot(tenant, handle, now) {
+            self.refuse(&place, refused);
+        }
+    }
+
+    fn refuse(&self, place: &Place, refused: &Bearer) {
+        match place {
+            Place::Directory(slot) => slot.refuse(refused),
+            Place::Administrator(delegation) => delegation.administrator.refuse(refused),
+            Place::Exchange(delegation) => delegation.exchange.refuse(refused),
+        }
     }
 
     /// The handles that a plugin may use for the tenant now.

@@ -61,6 +61,11 @@ impl Bearer {
         self.resource.origin() == url.origin()
     }
 
+    /// Scheme, host and port of the service that it was issued for.
+    pub fn origin(&self) -> String {
+        self.resource.origin().ascii_serialization()
+    }
+
     /// When it stops working.
     pub fn expires(&self) -> SystemTime {
         self.expires

@@ -11,6 +11,7 @@ use crate::event::MessageEvent;
 use crate::handoff::{Receipt, Transaction, deliver_late};
 use crate::message::{Accepted, MailParameters, Peer};
 use crate::pipeline::{self, Ready};
+use crate::probe::Probes;
 use crate::service::{Service, Shared};
 use crate::smtp::reply::Reply;
 use crate::smtp::session::{MailRequest, Message, RecipientRequest};
@@ -27,6 +28,8 @@ pub(super) struct Mail {
 enum Way {
     /// To the one tenant's next hop, which answers each RCPT.
     Known(Box<Transaction>),
+    /// To ourselves: a trial of the loop.
+    Trial(Arc<Shared>),
     /// The message will tell; one recipient at a time, so that the next hop's answer to it can be the answer to the message.
     Open { reverse_path: ReversePath, parameters: MailParameters },
 }
@@ -38,12 +41,14 @@ impl Mail {
         let claim =
             service.registry.permit(&peer).and_then(|permit| Ok((service.registry.claim(&permit, request.reverse_path())?, permit)));
         let (claim, permit) = claim.map_err(|verdict| {
+            shared.probes.refused(request.reverse_path(), &verdict);
             log_stranger(shared, &peer, request.reverse_path(), &verdict);
             let may_log_in = service.has_logins() && peer.login.is_none() && peer.tls.is_some();
             if may_log_in { Reply::authentication_required() } else { Reply::not_permitted() }
         })?;
         let (reverse_path, parameters) = (request.reverse_path().clone(), request.parameters().clone());
         let way = match claim {
+            Claim::One(_) if Probes::is_sender(&reverse_path) => Way::Trial(Arc::clone(shared)),
             Claim::One(tenant) => {
                 let site = service.site(&tenant.id).ok_or_else(Reply::local_error)?;
                 let route = Arc::clone(&site.route);
@@ -70,6 +75,8 @@ impl Mail {
                 }
                 reply
             }
+            Way::Trial(shared) if shared.probes.expects(request.recipient().path.mailbox()) => Reply::new(250, (2, 1, 5), "recipient ok"),
+            Way::Trial(_) => Reply::new(550, (5, 1, 1), "no such recipient"),
             Way::Open { .. } if request.index() > 0 => Reply::new(452, (4, 5, 3), "one recipient at a time for this sender"),
             Way::Open { .. } => Reply::new(250, (2, 1, 5), "recipient ok"),
         }
@@ -93,6 +100,13 @@ impl Mail {
             content: message.content,
             received: SystemTime::now(),
         };
+        if let Way::Trial(shared) = &self.way {
+            // It is for us, so there is nobody to hand it to.
+            return Err(match shared.probes.arrived(&accepted, &self.service) {
+                true => Reply::new(250, (2, 0, 0), "the way is open"),
+                false => Reply::new(550, (5, 1, 1), "no such recipient"),
+            });
+        }
         let mut event = Box::new(opening(&accepted));
         event.micros.receive = micros(receive);
         let result = pipeline::run(accepted.clone(), &self.service, shared, event).await;
@@ -118,6 +132,7 @@ impl Mail {
                 conclude(shared, &mut event, &reply, "refused", begun);
                 return Err(reply);
             }
+            Way::Trial(_) => return Err(Reply::local_error()),
             Way::Open { reverse_path, parameters } => {
                 let route = Arc::clone(&ready.site.route);
                 Delivery::Late(Transaction::new(route, Arc::clone(&shared.pool), Arc::clone(&shared.ledger), reverse_path, parameters))
