@@ -5,6 +5,7 @@
 //! - [`tokens`]: those, as the way out asks for them.
 //! - [`egress`]: the only way out: an allow-list, checked addresses, credentials by handle.
 //! - [`state`]: what the plugin keeps between calls.
+//! - [`plane`]: what can be done with connections, in one place; [`report`]: what is known about them.
 //! - [`recording`]: calls as JSON lines without secrets, and their replay.
 //! - [`session`]: one call with all of this around it.
 //!
@@ -12,7 +13,9 @@
 
 pub mod credentials;
 pub mod egress;
+pub mod plane;
 pub mod recording;
+pub mod report;
 pub mod session;
 #[cfg(test)]
 mod stand_in;
