@@ -62,7 +62,7 @@ const LEAF: &[&str] = &[
 /// A crate and the only folders or files below `mta/src` that may name it.
 const OWNERS: &[(&str, &[&str])] = &[
     ("wasmtime::", &["plugin"]),
-    ("reqwest::", &["control/egress.rs", "control/credentials", "demo/cloud.rs"]),
+    ("reqwest::", &["control/egress.rs", "control/credentials", "demo/cloud.rs", "remote.rs"]),
     ("rusqlite::", &["store.rs", "store", "handoff/ledger.rs"]),
     ("toml::", &["config", "config.rs", "directory.rs", "directory", "signatures"]),
     ("oauth2::", &["control/credentials"]),

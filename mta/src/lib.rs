@@ -36,6 +36,7 @@ mod pipeline;
 pub mod plugin;
 mod probe;
 pub mod refusal;
+pub mod remote;
 pub mod seal;
 pub mod serve;
 mod service;

@@ -13,6 +13,7 @@ use signet::address::Mailbox;
 use signet::config::Config;
 use signet::demo::Connection;
 use signet::plugin::Inspection;
+use signet::remote::{self, Manner, TenantCommand};
 use signet::serve::{Server, check};
 use signet::signature::{Format, Kind};
 use signet::signatures::difference::compare;
@@ -63,7 +64,24 @@ enum Command {
     /// Check, try, test and compare rules and templates, without mail.
     #[command(subcommand)]
     Signatures(SignaturesCommand),
-    /// Print what `[[tenant.login]]` needs for a password that is read from standard input.
+    /// Connect tenants of Microsoft 365, and look at their people; the running Signet does it.
+    Tenant {
+        /// The configuration file of the running Signet: where its console is. Only `replay` needs none.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// A user of the console; the password is read from SIGNET_PASSWORD, or from standard input.
+        #[arg(long, default_value = "")]
+        user: String,
+        /// Who vouches for the console's certificate, when the system does not: a PEM file.
+        #[arg(long)]
+        roots: Option<PathBuf>,
+        /// Print the answer as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(subcommand)]
+        command: TenantCommand,
+    },
+    /// Print what `[[tenant.login]]` or `[[console.user]]` needs for a password that is read from standard input.
     Login {
         /// The login's name.
         name: String,
@@ -182,6 +200,7 @@ fn main() -> ExitCode {
         Command::Plugin(PluginCommand::Build { folder, output }) => plugin_build(&folder, output).map(|()| ExitCode::SUCCESS),
         Command::Plugin(PluginCommand::Inspect { file }) => plugin_inspect(&file).map(|()| ExitCode::SUCCESS),
         Command::Signatures(command) => signatures(command),
+        Command::Tenant { config, user, roots, json, command } => tenant(config.as_deref(), user, roots, json, &command),
         Command::Login { name } => login(&name).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
@@ -291,6 +310,29 @@ fn demo(output: &Path, cloud: Option<PathBuf>, browser: Option<Duration>) -> any
     };
     let good = runtime()?.block_on(signet::demo::run(output, &connection, &mut io::stdout()))?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn tenant(config: Option<&Path>, user: String, roots: Option<PathBuf>, json: bool, command: &TenantCommand) -> anyhow::Result<ExitCode> {
+    if let TenantCommand::Replay { file, plugin } = command {
+        let same = remote::replay(file, plugin.as_deref(), &mut io::stdout())?;
+        return Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    let Some(config) = config else { bail!("which Signet is asked? say --config FILE, its configuration") };
+    let config = match load(config) {
+        Ok(config) => config,
+        Err(code) => return Ok(code),
+    };
+    let Some(console) = config.console else { bail!("the configuration has no [console], by whose address the running Signet is asked") };
+    if user.is_empty() {
+        bail!("who asks? say --user NAME, one of [[console.user]]");
+    }
+    let password = match std::env::var("SIGNET_PASSWORD") {
+        Ok(password) => password,
+        Err(_) => password()?,
+    };
+    let manner = Manner { user, password, roots, json };
+    runtime()?.block_on(remote::ask(&console, &manner, command, &mut io::stdout()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn plugin_build(folder: &Path, output: Option<PathBuf>) -> anyhow::Result<()> {
@@ -404,10 +446,14 @@ fn write_copies(answered: &Answered, output: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn login(name: &str) -> anyhow::Result<()> {
+fn password() -> anyhow::Result<String> {
     let mut password = String::new();
     io::stdin().read_line(&mut password).context("the password cannot be read from standard input")?;
-    let stored = signet::stored_keys(password.trim_end_matches(['\r', '\n']))?;
+    Ok(password.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn login(name: &str) -> anyhow::Result<()> {
+    let stored = signet::stored_keys(&password()?)?;
     writeln!(io::stdout(), "[[tenant.login]]\nname = {name:?}\nsecret = \"{stored}\"")?;
     Ok(())
 }

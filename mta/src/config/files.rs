@@ -48,7 +48,7 @@ impl Source<'_> {
     }
 
     /// A file that only its owner may read.
-    fn secret_file(&mut self, leaf: &Leaf, example: &str) -> Option<(PathBuf, Arc<[u8]>)> {
+    pub(super) fn secret_file(&mut self, leaf: &Leaf, example: &str) -> Option<(PathBuf, Arc<[u8]>)> {
         let (path, content) = self.file(leaf, example, MOST_OF_A_SMALL_FILE)?;
         if let Some(mode) = exposed(&path) {
             let message = format!("{} has mode {mode:04o} and can be read by others; run: chmod 600 {}", path.display(), path.display());

@@ -51,7 +51,9 @@ impl Tokens {
             Ok(Some(_)) => {}
             Ok(None) => self.credentials.refused(id, handle, &given, now),
             // The next request says it to a person.
-            Err(error) => tracing::warn!(event = "control.challenge-failed", %tenant, handle, %error, "no token with the claims that were asked for"),
+            Err(error) => {
+                tracing::warn!(event = "control.challenge-failed", %tenant, handle, %error, "no token with the claims that were asked for")
+            }
         }
     }
 }

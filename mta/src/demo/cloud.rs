@@ -8,10 +8,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use thiserror::Error;
 use url::Url;
 
+use crate::mime::{Class, Message};
 use crate::tls::{ClientTls, ClientTlsSettings, Roots};
 
 /// No answer of a stand-in on loopback takes longer.
@@ -126,18 +128,9 @@ impl Cloud {
 
     /// Which way a message takes.
     pub async fn route(&self, sender: &str, content: &[u8]) -> Result<Way, CloudError> {
-        let header = mail_parser::MessageParser::default().parse(content);
-        let fields: Vec<(String, String)> = header
-            .as_ref()
-            .map(|message| message.headers_raw().map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
-            .unwrap_or_default();
-        let calendar = header.is_some_and(|message| {
-            let is_calendar = |part: &mail_parser::MessagePart<'_>| {
-                mail_parser::MimeHeaders::content_type(part).is_some_and(|kind| kind.subtype() == Some("calendar"))
-            };
-            message.parts.iter().any(is_calendar)
-        });
-        let class = if calendar { "Calendaring" } else { "" };
+        let calendar =
+            matches!(Message::parse(Bytes::copy_from_slice(content)).class(), Class::Passed(class) if class.as_str() == "calendar");
+        let (class, fields) = (if calendar { "Calendaring" } else { "" }, fields(content));
         let question = json!({"sender": sender, "size": content.len(), "headers": fields, "type": class});
         let answer = self.ask("route", &question).await?;
         let pairs = |value: &Value| serde_json::from_value(value.clone()).unwrap_or_default();
@@ -174,6 +167,13 @@ impl Cloud {
     fn text(&self, path: &[&str]) -> &str {
         path.iter().try_fold(&self.file, |value, key| value.get(key)).and_then(Value::as_str).unwrap_or_default()
     }
+}
+
+/// Names and values of the header section, unfolded (RFC 5322 section 2.2).
+fn fields(content: &[u8]) -> Vec<(String, String)> {
+    let text = String::from_utf8_lossy(content);
+    let header = text.split("\r\n\r\n").next().unwrap_or_default().replace("\r\n ", " ").replace("\r\n\t", " ");
+    header.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
 }
 
 fn failed(error: reqwest::Error) -> CloudError {

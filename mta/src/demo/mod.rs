@@ -69,8 +69,12 @@ pub enum DemoError {
     #[error("demo: {0}")]
     Cloud(#[from] CloudError),
     /// The tenant could not be connected.
-    #[error("demo: {0} Next step: {}", .0.next_step)]
-    Trouble(#[from] Trouble),
+    #[error("demo: {trouble} Next step: {}", trouble.next_step)]
+    Trouble {
+        /// What happened.
+        #[from]
+        trouble: Trouble,
+    },
     /// The stand-in has nobody who may connect it.
     #[error("demo: the stand-in for Microsoft's cloud has no Global Administrator with a direct assignment")]
     NoAdministrator,

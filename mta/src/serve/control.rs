@@ -92,3 +92,133 @@ pub(super) fn caller(
     let egress = egress.map_err(|error| StartError::Control(error.to_string()))?;
     Ok(Caller::new(Arc::new(controller), Arc::new(egress), store, control.recordings.clone()))
 }
+
+/// What is running.
+pub(super) struct Running {
+    pub(super) plane: Arc<ControlPlane>,
+    /// Where the console listens.
+    pub(super) console: Option<SocketAddr>,
+    users: Option<Console>,
+}
+
+impl Running {
+    /// Other users of the console from the next request on.
+    pub(super) fn reload(&self, config: &Config) {
+        let (Some(console), Some(configured)) = (&self.users, &config.console) else { return };
+        if let Err(error) = console.replace_users(&configured.users) {
+            tracing::error!(event = "console.users-kept", %error, "the console keeps its users");
+        }
+    }
+}
+
+/// Starts everything; none without `[control]`.
+pub(super) async fn start(
+    config: &Config,
+    shared: &Arc<Shared>,
+    store: Option<Store>,
+    drained: &watch::Receiver<bool>,
+    tasks: &mut JoinSet<()>,
+    now: SystemTime,
+) -> Result<Option<Running>, StartError> {
+    let (Some(control), Some(store)) = (&config.control, store) else { return Ok(None) };
+    let tcp = match &config.console {
+        Some(console) => Some(super::bind(console.address).await?),
+        None => None,
+    };
+    let url = config.console.as_ref().map_or_else(|| "http://127.0.0.1".to_owned(), |console| console.url.clone());
+    let credentials = Arc::new(credentials(control, &url, now)?);
+    let caller = caller(control, shared, &credentials, store.clone())?;
+    let tenants: Vec<ConnectedTenant> = config.tenants.iter().filter_map(|tenant| ConnectedTenant::of(tenant)).collect();
+    let word = |name: &str, value: &str| Word { name: name.to_owned(), value: value.to_owned() };
+    let (clock, sleep) = onboarding::machine_time();
+    let foundation = Foundation {
+        caller,
+        credentials: Arc::clone(&credentials),
+        store,
+        probe: Arc::new(Loop { shared: Arc::clone(shared), tenants: tenants.clone() }),
+        synchroniser: todo!(),
+        spf: Arc::new(Records(shared.resolver.hosts())),
+        tenants,
+        endpoints: vec![word("graph", &control.graph), word("exchange", &control.exchange)],
+        clock,
+        sleep,
+    };
+    let plane = ControlPlane::start(foundation).await.map_err(|error| StartError::Control(error.to_string()))?;
+    tasks.spawn(sweep(credentials, drained.clone()));
+    let (mut listens, mut users) = (None, None);
+    if let (Some(settings), Some(tcp)) = (&config.console, tcp) {
+        let address = tcp.local_addr().map_err(|error| StartError::Bind { address: settings.address, error })?;
+        let console = console(settings, &plane, shared)?;
+        let tls = settings.tls.as_ref().map(|files| console_tls(files, now)).transpose();
+        let tls = tls.map_err(|error| StartError::Tls { address, error: Box::new(error) })?;
+        let (router, mut drained) = (console.router(), drained.clone());
+        tasks.spawn(async move {
+            let stop = async move { drop(drained.wait_for(|stop| *stop).await) };
+            console::server::serve(tcp, tls, router, stop).await;
+        });
+        tracing::info!(event = "console.listening", %address, url = %settings.url, "the console is served");
+        (listens, users) = (Some(address), Some(console));
+    }
+    Ok(Some(Running { plane, console: listens, users }))
+}
+
+fn console(settings: &config::Console, plane: &Arc<ControlPlane>, shared: &Arc<Shared>) -> Result<Console, StartError> {
+    let foundation = console::Foundation {
+        settings: settings.clone(),
+        plane: Arc::clone(plane) as Arc<dyn console::plane::Plane>,
+        directory: Arc::new(People(Arc::clone(shared))),
+    };
+    Console::new(foundation).map_err(|error| StartError::Control(error.to_string()))
+}
+
+fn console_tls(files: &CertificateFiles, now: SystemTime) -> Result<Arc<ServerTls>, TlsError> {
+    let settings = ServerTlsSettings { certificates: vec![files.clone()], client: ClientAuthentication::None };
+    ServerTls::load(settings, now)
+}
+
+/// Overwrites tokens that are too old, so that nothing stays when nobody asks.
+async fn sweep(credentials: Arc<Credentials>, mut drained: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_INTERVAL) => credentials.sweep(SystemTime::now()),
+            _ = drained.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// The trial of the loop by a real message.
+struct Loop {
+    shared: Arc<Shared>,
+    tenants: Vec<ConnectedTenant>,
+}
+
+impl onboarding::Probe for Loop {
+    fn send<'a>(&'a self, tenant: &'a str, sender: &'a str) -> Pin<Box<dyn Future<Output = Trial> + Send + 'a>> {
+        Box::pin(async move {
+            let known = self.tenants.iter().find(|known| known.id.to_string() == tenant);
+            let (Some(known), Ok(sender)) = (known, Mailbox::parse(sender)) else {
+                return Trial::Failed(format!("{sender:?} is no sender of tenant {tenant}"));
+            };
+            let (host, names) = (known.settings.smart_host.as_str(), self.shared.resolver.hosts());
+            match probe::probe(&self.shared, tenant, &sender, host, &names).await {
+                Ok(()) => Trial::Passed,
+                Err(error) => Trial::Failed(error.to_string()),
+            }
+        })
+    }
+}
+
+/// Published TXT records, by the resolver of the mail path.
+struct Records(TokioResolver);
+
+impl onboarding::TextRecords for Records {
+    fn of<'a>(&'a self, domain: &'a str) -> onboarding::Later<'a, Result<Vec<String>, String>> {
+        Box::pin(async move {
+            match self.0.txt_lookup(format!("{domain}.")).await {
+                Ok(found) => Ok(found.answers().iter().filter_map(text).collect()),
+                Err(error) if error.is_no_records_found() || error.is_nx_domain() => Ok(Vec::new()),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+    }
+}

@@ -32,6 +32,7 @@ pub mod preview;
 mod question;
 
 pub use folder::Folder;
+pub(crate) use question::content as made_up;
 pub use question::{Answer, Answered, Question};
 
 /// Why the workbench cannot be used.

@@ -40,7 +40,7 @@ pub fn page(placed: &Placed, who: &str) -> String {
 }
 
 /// The HTML with the images in it, as a mail client shows them from the message.
-pub(super) fn with_images(placed: &Placed) -> String {
+pub(crate) fn with_images(placed: &Placed) -> String {
     let mut html = placed.fragment.html.clone().unwrap_or_default();
     for asset in &placed.assets {
         let source = format!("data:{};base64,{}", asset.media_type, STANDARD.encode(&asset.content));

@@ -204,7 +204,7 @@ fn recipients(content: &[u8]) -> Vec<Mailbox> {
 }
 
 /// The message file with CRLF line ends, or a made-up message as a mail client would write it.
-fn content(question: &Question) -> Result<Vec<u8>, WorkbenchError> {
+pub(crate) fn content(question: &Question) -> Result<Vec<u8>, WorkbenchError> {
     if let Some(file) = &question.message {
         return Ok(with_crlf(file));
     }

@@ -1,8 +1,7 @@
-//! What needs which permission: every request of onboarding and status, and the consent that covers it.
+//! What needs which permission: every request of this plugin, and the consent that covers it.
 //!
-//! The requests of the synchronisation are not listed here; `sync` needs User.Read.All and GroupMember.Read.All of the application and no more. An
-//! operator's registrations ask for exactly these. The application reads; what changes something acts for the
-//! signed-in administrator and leaves no standing right.
+//! An operator's registrations ask for exactly these. The application reads; what changes something acts for the signed-in administrator and leaves
+//! no standing right.
 
 use crate::exchange::EXCHANGE;
 use crate::graph::{ADMINISTRATOR, DIRECTORY};
@@ -16,7 +15,7 @@ pub struct Need {
     pub path: &'static str,
     /// The credential that it is sent with.
     pub credential: &'static str,
-    /// The permission: of the application for `directory`, delegated for `administrator` and `exchange`.
+    /// The permission: of the application for `directory`, delegated for `administrator` and `exchange`; empty where the requests inside have their own.
     pub permission: &'static str,
 }
 
@@ -24,13 +23,22 @@ const fn need(method: &'static str, path: &'static str, credential: &'static str
     Need { method, path, credential, permission }
 }
 
-/// The requests of onboarding and status.
+/// All requests.
 pub const NEEDS: &[Need] = &[
     need("GET", "/organization", DIRECTORY, "User.Read.All"),
     need("GET", "/users", DIRECTORY, "User.Read.All"),
     need("GET", "/groups", DIRECTORY, "GroupMember.Read.All"),
     need("GET", "/groups/{groupId}", DIRECTORY, "GroupMember.Read.All"),
     need("GET", "/groups/{groupId}/transitiveMembers/microsoft.graph.user", DIRECTORY, "GroupMember.Read.All"),
+    need("GET", "/users/delta", DIRECTORY, "User.Read.All"),
+    need("GET", "/users/{userId}", DIRECTORY, "User.Read.All"),
+    need("GET", "/users/{userId}/manager", DIRECTORY, "User.Read.All"),
+    need("GET", "/users/{userId}/photo", DIRECTORY, "User.Read.All"),
+    need("GET", "/users/{userId}/photo/$value", DIRECTORY, "User.Read.All"),
+    need("GET", "/users/{userId}/photos/{photoSize}/$value", DIRECTORY, "User.Read.All"),
+    need("GET", "/groups/delta", DIRECTORY, "GroupMember.Read.All"),
+    need("GET", "/groups/{groupId}/transitiveMembers", DIRECTORY, "GroupMember.Read.All"),
+    need("POST", "/$batch", DIRECTORY, ""),
     need("GET", "/roleManagement/directory/roleAssignmentScheduleInstances", ADMINISTRATOR, "RoleManagement.Read.Directory"),
     need("GET", "/roleManagement/directory/roleAssignments", ADMINISTRATOR, "RoleManagement.Read.Directory"),
     need(

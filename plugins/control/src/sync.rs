@@ -29,7 +29,7 @@ mod limited;
 mod object;
 mod photo;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use signet_plugin_sdk::control::{Cause, Change, Connection, Page, Problem, Progress, Surroundings, Synchronisation};
 

@@ -2,7 +2,7 @@
 //! (`description`).
 
 mod cases;
-mod description;
+pub(crate) mod requests;
 mod rounds;
 mod tenant;
 
