@@ -29,6 +29,8 @@ const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (message, recipient)) WITHOUT ROWID;
      CREATE INDEX ledger_expires ON ledger (expires);",
     "CREATE TABLE control_state (tenant TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (tenant, key));",
+    // How far the connection of each tenant is (`control::onboarding`).
+    "CREATE TABLE connection (tenant TEXT NOT NULL PRIMARY KEY, record BLOB NOT NULL);",
 ];
 
 /// Why state cannot be read or kept.

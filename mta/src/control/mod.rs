@@ -5,6 +5,7 @@
 //! - [`tokens`]: those, as the way out asks for them.
 //! - [`egress`]: the only way out: an allow-list, checked addresses, credentials by handle.
 //! - [`state`]: what the plugin keeps between calls.
+//! - [`onboarding`]: how a tenant is connected, step by step, over restarts.
 //! - [`plane`]: what can be done with connections, in one place; [`report`]: what is known about them.
 //! - [`recording`]: calls as JSON lines without secrets, and their replay.
 //! - [`session`]: one call with all of this around it.
@@ -13,6 +14,7 @@
 
 pub mod credentials;
 pub mod egress;
+pub mod onboarding;
 pub mod plane;
 pub mod recording;
 pub mod report;
