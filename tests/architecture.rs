@@ -63,7 +63,7 @@ const LEAF: &[&str] = &[
 const OWNERS: &[(&str, &[&str])] = &[
     ("wasmtime::", &["plugin"]),
     ("reqwest::", &["control/egress.rs", "control/credentials", "demo/cloud.rs", "remote.rs"]),
-    ("rusqlite::", &["store.rs", "store", "handoff/ledger.rs"]),
+    ("rusqlite::", &["store.rs", "store", "handoff/ledger.rs", "control/synchronise", "control/onboarding/keep.rs"]),
     ("toml::", &["config", "config.rs", "directory.rs", "directory", "signatures"]),
     ("oauth2::", &["control/credentials"]),
     ("jsonwebtoken::", &["control/credentials"]),

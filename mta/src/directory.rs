@@ -3,7 +3,12 @@
 //! A [`Directory`] is read from TOML or CSV text (`text`) and never changes; a newer one replaces it as a whole. Look-up is by any address of a
 //! person, without regard to case. Texts lie in one block, attribute and group names are kept once, and addresses are a sorted list: a
 //! hundred thousand people with twelve attributes take some forty megabytes and are found in about two microseconds. It decides nothing.
+//!
+//! A synchronised directory is put together from [`Rows`]; [`Directories`] holds the one in use of each tenant, so that it can be replaced while
+//! mail is served.
 
+mod current;
+mod rows;
 mod text;
 
 use std::collections::HashMap;
@@ -12,6 +17,9 @@ use std::ops::Range;
 use crate::address::Mailbox;
 use crate::signature::Person;
 
+pub use current::{Current, Directories};
+pub use rows::Rows;
+
 /// People and groups of one tenant.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
@@ -19,6 +27,8 @@ pub struct Directory {
     attribute_names: Vec<String>,
     /// In ascending order of the ids, so that ascending indexes are ascending ids.
     groups: Vec<String>,
+    /// Other words for each group; none in a directory that was read from text.
+    group_names: Vec<Vec<Piece>>,
     entries: Vec<Entry>,
     attributes: Vec<Attribute>,
     memberships: Vec<u32>,
@@ -122,7 +132,7 @@ impl Directory {
         &self.attribute_names
     }
 
-    /// Ids of the groups that this address is in, ascending; for the address of a group, the group itself.
+    /// Ids and other names of the groups that this address is in, ascending; for the address of a group, the group itself.
     pub fn groups(&self, mailbox: &Mailbox) -> Vec<String> {
         self.find(mailbox).map(|entry| self.group_ids(entry)).unwrap_or_default()
     }
@@ -149,7 +159,16 @@ impl Directory {
     }
 
     fn group_ids(&self, entry: &Entry) -> Vec<String> {
-        self.memberships[range(&entry.memberships)].iter().map(|group| self.groups[*group as usize].clone()).collect()
+        let groups = self.memberships[range(&entry.memberships)].iter().map(|group| *group as usize);
+        let mut ids = Vec::with_capacity(entry.memberships.len());
+        for group in groups {
+            ids.push(self.groups[group].clone());
+            ids.extend(self.group_names[group].iter().map(|name| self.piece(*name).to_owned()));
+        }
+        if ids.len() > entry.memberships.len() {
+            ids.sort_unstable();
+        }
+        ids
     }
 
     fn piece(&self, piece: Piece) -> &str {
@@ -185,6 +204,7 @@ impl Builder {
         }
         let index = narrow(self.directory.groups.len());
         self.directory.groups.push(id.to_owned());
+        self.directory.group_names.push(Vec::new());
         self.groups.insert(id.to_owned(), index);
         index
     }
@@ -253,6 +273,8 @@ impl Builder {
         for (new, old) in order.iter().enumerate() {
             place[*old as usize] = narrow(new);
         }
+        let mut names = std::mem::take(&mut self.directory.group_names);
+        self.directory.group_names = order.iter().map(|old| std::mem::take(&mut names[*old as usize])).collect();
         self.directory.groups.sort();
         for (entry, groups) in self.directory.entries.iter_mut().zip(&mut self.memberships) {
             groups.iter_mut().for_each(|group| *group = place[*group as usize]);

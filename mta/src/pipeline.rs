@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use crate::directory::Directory;
 use crate::event::{self, MessageEvent};
 use crate::message::Accepted;
 use crate::mime::{self, Class, Copy, Marks, Message};
@@ -107,8 +108,10 @@ async fn authenticate(accepted: Accepted, site: &Site, shared: &Shared, event: &
 
 fn edit_and_seal(verified: &Verified, site: &Site, event: &mut MessageEvent) -> Result<Vec<Sealed>, Refusal> {
     let classified = classify(verified, site, event);
-    let selected = select(classified, verified, site, event)?;
-    let copies = insert(selected, verified, site, event)?;
+    // One directory for the whole message, whatever takes its place meanwhile.
+    let directory = site.directory();
+    let selected = select(classified, verified, (site, &directory), event)?;
+    let copies = insert(selected, verified, (site, &directory), event)?;
     seal(copies, verified, site, event)
 }
 
@@ -165,14 +168,19 @@ struct Selected<'a> {
     choice: Result<(&'a Plugins, signature::Decision), String>,
 }
 
-fn select<'a>(classified: Classified<'a>, verified: &Verified, site: &Site, event: &mut MessageEvent) -> Result<Selected<'a>, Refusal> {
+fn select<'a>(
+    classified: Classified<'a>,
+    verified: &Verified,
+    (site, directory): (&Site, &Directory),
+    event: &mut MessageEvent,
+) -> Result<Selected<'a>, Refusal> {
     let Classified { message, plugins } = classified;
     let plugins = match plugins {
         Ok(plugins) => plugins,
         Err(reason) => return Ok(Selected { message, choice: Err(reason) }),
     };
     let begun = Instant::now();
-    let facts = facts::gather(&message, verified, site, &plugins.selector.description().headers);
+    let facts = facts::gather(&message, verified, site, directory, &plugins.selector.description().headers);
     let answer = plugins.selector.select(&facts, view(&message));
     event.micros.select = micros(begun);
     let choice = match answer {
@@ -210,7 +218,12 @@ fn relay_or_defer(site: &Site, fault: &Fault, event: &mut MessageEvent) -> Resul
 }
 
 /// Renders what was chosen and puts it into the message: one copy a plan.
-fn insert(selected: Selected<'_>, verified: &Verified, site: &Site, event: &mut MessageEvent) -> Result<Vec<Copy>, Refusal> {
+fn insert(
+    selected: Selected<'_>,
+    verified: &Verified,
+    (site, directory): (&Site, &Directory),
+    event: &mut MessageEvent,
+) -> Result<Vec<Copy>, Refusal> {
     let Selected { message, choice } = selected;
     let (plugins, decision) = match choice {
         Ok(choice) => choice,
@@ -220,7 +233,7 @@ fn insert(selected: Selected<'_>, verified: &Verified, site: &Site, event: &mut 
         }
     };
     let marks = Marks { seed: facts::seed(verified.accepted()), domain: site.content_id_domain.clone() };
-    let person = facts::sender(verified, site);
+    let person = facts::sender(verified, directory);
     let locale = crate::locale::choose(&site.locale_from, &message.headers("content-language"), &person, &site.locale);
     let mut renderer = Rendering { renderer: &plugins.renderer, person, locale, done: HashMap::new() };
     let mut copies = Vec::with_capacity(decision.copies.len());

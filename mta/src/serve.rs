@@ -299,6 +299,9 @@ async fn housekeeping(shared: Arc<Shared>, budget: usize, mut drained: watch::Re
         shared.metrics.memory(shared.budget.used(), budget);
         shared.metrics.return_connections_idle(shared.pool.idle());
         shared.metrics.ledger_recipients(shared.ledger.rows());
+        for site in shared.service().sites() {
+            shared.metrics.people(site.tenant.id.as_str(), site.directory().people());
+        }
     }
 }
 
@@ -309,7 +312,7 @@ fn announce(shared: &Shared, config: &Config) {
     }
     shared.metrics.configured(service.generation, &service.digest);
     for site in service.sites() {
-        shared.metrics.people(site.tenant.id.as_str(), site.directory.people());
+        shared.metrics.people(site.tenant.id.as_str(), site.directory().people());
     }
     tracing::info!(
         event = "config.loaded", generation = service.generation, digest = %service.digest,

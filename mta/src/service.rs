@@ -14,7 +14,7 @@ use thiserror::Error;
 use crate::budget::Budget;
 use crate::config::{self, Config, Zone};
 use crate::cpu::Cpu;
-use crate::directory::Directory;
+use crate::directory::{Current, Directories, Directory};
 use crate::event::MessageEvent;
 use crate::handoff::{Ledger, Pool, Route};
 use crate::locale::Origin;
@@ -80,6 +80,7 @@ impl Shared {
 
     /// Puts another generation in force.
     pub(crate) fn replace(&self, service: Service) {
+        service.take_effect();
         self.service.store(Arc::new(service));
     }
 
@@ -103,6 +104,8 @@ pub(crate) struct Service {
     pub(crate) registry: Registry,
     /// For each listener of the configuration, in its order.
     pub(crate) terms: Vec<Arc<Terms>>,
+    /// Synchronised people of all tenants: the same in all generations.
+    pub(crate) directories: Directories,
     sites: HashMap<TenantId, Arc<Site>>,
 }
 
@@ -126,8 +129,10 @@ pub(crate) struct Site {
     pub(crate) faults: FaultPolicy,
     /// Chooses and renders signatures; a tenant without rules, templates and plugins of its own has none.
     pub(crate) plugins: Option<Plugins>,
-    /// People and groups.
-    pub(crate) directory: Arc<Directory>,
+    /// People and groups of the configuration.
+    configured: Arc<Directory>,
+    /// People and groups of the service that the tenant is connected with.
+    synchronised: Arc<Current>,
     /// Keys and trace fields.
     pub(crate) seal: seal::Settings,
     /// The next hop.
@@ -142,6 +147,14 @@ pub(crate) struct Site {
     pub(crate) locale_from: Vec<Origin>,
     /// The right-hand side of the Content-IDs of images that are added.
     pub(crate) content_id_domain: String,
+}
+
+impl Site {
+    /// People and groups as they are now: those of the service that the tenant is connected with, else those of the configuration. A message takes
+    /// them once.
+    pub(crate) fn directory(&self) -> Arc<Directory> {
+        self.synchronised.load().unwrap_or_else(|| Arc::clone(&self.configured))
+    }
 }
 
 /// A tenant's plugins, configured.
@@ -217,26 +230,40 @@ impl Service {
     /// component and configuration did not change are taken over from `previous`.
     pub(crate) fn build(config: &Config, engine: &Engine, previous: Option<&Self>, now: SystemTime) -> Result<Self, ServiceError> {
         let limits = config.plugins.limits();
+        let directories = previous.map(|service| service.directories.clone()).unwrap_or_default();
         let mut tenants = Vec::with_capacity(config.tenants.len());
         let mut sites = HashMap::with_capacity(config.tenants.len());
         let mut names = Vec::new();
         for configured in &config.tenants {
             let tenant = configured.identity();
             let old = previous.and_then(|service| service.site(&tenant.id));
-            let site = site(config, configured, &tenant, engine, &limits, old.as_deref(), now)?;
+            let synchronised = directories.of(tenant.id.as_str());
+            let site = site(config, configured, (&tenant, synchronised), engine, &limits, old.as_deref(), now)?;
             names.extend(configured.logins.iter().map(|login| (login.name.clone(), tenant.id.clone())));
             sites.insert(tenant.id.clone(), Arc::new(site));
             tenants.push(tenant);
         }
         let logins = Arc::new(logins(config)?);
         let terms = config.listeners.iter().map(|listener| Arc::new(terms(config, listener, &logins))).collect();
-        Ok(Self {
+        let service = Self {
             generation: previous.map_or(1, |service| service.generation + 1),
             digest: config.digest_hex(),
             registry: Registry::new(tenants, names)?,
             terms,
+            directories,
             sites,
-        })
+        };
+        if previous.is_none() {
+            service.take_effect();
+        }
+        Ok(service)
+    }
+
+    /// Adds the people of this configuration to those who are synchronised.
+    fn take_effect(&self) {
+        for site in self.sites() {
+            site.synchronised.configure(&site.configured);
+        }
     }
 
     /// What is used for a tenant's mail.
@@ -269,7 +296,7 @@ fn logins(config: &Config) -> Result<Logins, ServiceError> {
 fn site(
     config: &Config,
     configured: &config::Tenant,
-    tenant: &Arc<Tenant>,
+    (tenant, synchronised): (&Arc<Tenant>, Arc<Current>),
     engine: &Engine,
     limits: &Limits,
     old: Option<&Site>,
@@ -283,7 +310,8 @@ fn site(
         policy: config.policy(configured),
         faults: configured.fault,
         plugins,
-        directory: Arc::clone(&configured.directory),
+        configured: Arc::clone(&configured.directory),
+        synchronised,
         seal,
         route: Arc::new(route),
         maximum_copies: config.limits.copies,

@@ -31,6 +31,21 @@ const MIGRATIONS: &[&str] = &[
     "CREATE TABLE control_state (tenant TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (tenant, key));",
     // How far the connection of each tenant is (`control::onboarding`).
     "CREATE TABLE connection (tenant TEXT NOT NULL PRIMARY KEY, record BLOB NOT NULL);",
+    "CREATE TABLE directory_layer (layer INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL);
+     CREATE TABLE directory_round (
+        tenant TEXT PRIMARY KEY, base INTEGER, base_scope TEXT NOT NULL, top INTEGER NOT NULL, whole INTEGER NOT NULL, scope TEXT NOT NULL,
+        cursor BLOB NOT NULL, complete INTEGER NOT NULL, missing INTEGER, of_people INTEGER, accepted INTEGER NOT NULL,
+        ended INTEGER) WITHOUT ROWID;
+     CREATE TABLE directory_person (
+        layer INTEGER NOT NULL, id TEXT NOT NULL, addresses TEXT, attributes TEXT, manager TEXT, PRIMARY KEY (layer, id)) WITHOUT ROWID;
+     CREATE TABLE directory_group (
+        layer INTEGER NOT NULL, id TEXT NOT NULL, addresses TEXT, attributes TEXT, PRIMARY KEY (layer, id)) WITHOUT ROWID;
+     CREATE TABLE directory_member (
+        layer INTEGER NOT NULL, id TEXT NOT NULL, member TEXT NOT NULL, present INTEGER NOT NULL, PRIMARY KEY (layer, id, member)) WITHOUT ROWID;
+     CREATE TABLE directory_photo (
+        tenant TEXT NOT NULL, person TEXT NOT NULL, asked INTEGER NOT NULL, tag TEXT, media_type TEXT, content BLOB,
+        PRIMARY KEY (tenant, person));
+     CREATE INDEX directory_photo_asked ON directory_photo (tenant, asked);",
 ];
 
 /// Why state cannot be read or kept.

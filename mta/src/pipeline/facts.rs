@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::address::{ForwardPath, Mailbox};
+use crate::directory::Directory;
 use crate::event::CopyEvent;
 use crate::header;
 use crate::message::Accepted;
@@ -16,13 +17,13 @@ use crate::verify::Verified;
 const MAXIMUM_HEADERS: usize = 64;
 
 /// What a selector that asked for the fields `wanted` is told.
-pub(super) fn gather(message: &Message, verified: &Verified, site: &Site, wanted: &[String]) -> Facts {
+pub(super) fn gather(message: &Message, verified: &Verified, site: &Site, directory: &Directory, wanted: &[String]) -> Facts {
     let accepted = verified.accepted();
     let headers = wanted.iter().flat_map(|name| message.headers(name).into_iter().map(move |value| (name.clone(), value)));
     Facts {
         tenant: site.tenant.id.to_string(),
-        sender: sender(verified, site),
-        recipients: accepted.envelope.recipients().iter().map(|recipient| self::recipient(&recipient.path, site)).collect(),
+        sender: sender(verified, directory),
+        recipients: accepted.envelope.recipients().iter().map(|recipient| self::recipient(&recipient.path, site, directory)).collect(),
         subject: message.subject(),
         headers: headers.take(MAXIMUM_HEADERS).collect(),
         kind: message.kind(),
@@ -33,30 +34,30 @@ pub(super) fn gather(message: &Message, verified: &Verified, site: &Site, wanted
         already_signed: message.already_signed(),
         now: site.zone.moment(accepted.received),
         seed: seed(accepted),
-        delegate: delegate(verified, site),
+        delegate: delegate(verified, directory),
         in_thread: message.in_thread(),
         explain_every_rule: false,
     }
 }
 
 /// The author in From as the directory knows them; when From names nobody in particular, whoever the reverse-path names.
-pub(super) fn sender(verified: &Verified, site: &Site) -> Person {
+pub(super) fn sender(verified: &Verified, directory: &Directory) -> Person {
     let author = verified.author().or_else(|| verified.accepted().envelope.reverse_path().mailbox());
-    author.map(|mailbox| site.directory.person(mailbox)).unwrap_or_default()
+    author.map(|mailbox| directory.person(mailbox)).unwrap_or_default()
 }
 
 /// Who sent it on the author's behalf, as the directory knows them.
-fn delegate(verified: &Verified, site: &Site) -> Option<Person> {
+fn delegate(verified: &Verified, directory: &Directory) -> Option<Person> {
     let sender = header::sender(&verified.accepted().content)?;
     let other = verified.author().is_none_or(|author| author.key() != sender.key());
-    other.then(|| site.directory.person(&sender))
+    other.then(|| directory.person(&sender))
 }
 
-fn recipient(path: &ForwardPath, site: &Site) -> Recipient {
+fn recipient(path: &ForwardPath, site: &Site, directory: &Directory) -> Recipient {
     let (local, domain, class, groups) = match path {
         ForwardPath::Mailbox(mailbox) => {
             let class = site.tenant.recipient_class(mailbox.domain());
-            (mailbox.local(), mailbox.domain().as_str(), class, site.directory.groups(mailbox))
+            (mailbox.local(), mailbox.domain().as_str(), class, directory.groups(mailbox))
         }
         // RFC 5321 section 4.5.1: the receiving host's own postmaster.
         ForwardPath::Postmaster => ("postmaster", "", RecipientClass::External, Vec::new()),
