@@ -9,6 +9,7 @@
 
 mod current;
 mod rows;
+mod search;
 mod text;
 
 use std::collections::HashMap;

@@ -3,6 +3,10 @@
 //! [`Server::start`] binds everything before it returns. [`Server::reload`] puts a whole new configuration in force or leaves the old one
 //! untouched. [`Server::stop`] refuses new work, lets open transactions finish under a deadline, and says how many did not.
 
+mod control;
+mod people;
+mod rounds;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,7 +18,8 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
 use crate::budget::Budget;
-use crate::config::{Config, ListenerTls};
+use crate::config::{self, Config, ListenerTls};
+use crate::control::plane::ControlPlane;
 use crate::cpu::Cpu;
 use crate::handoff::{Ledger, Pool};
 use crate::plugin::{Engine, EngineError};
@@ -65,6 +70,9 @@ pub enum StartError {
     /// What a running process cannot change.
     #[error("{0} changed, which needs a restart; the old configuration stays in force")]
     NeedsRestart(&'static str),
+    /// The control plane.
+    #[error("control: {0}")]
+    Control(String),
     /// The job that compiles plugins panicked.
     #[error("the configuration could not be made ready: {0}")]
     Build(String),
@@ -79,6 +87,7 @@ pub struct Server {
     health: Health,
     drain: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    control: Option<control::Running>,
 }
 
 /// What stopping came to.
@@ -109,7 +118,7 @@ impl Server {
         let resolver = Resolver::new(&config.dns.resolver())?;
         let metrics = Metrics::new()?;
         let store = config.state.directory.as_deref().map(|folder| Store::open(&folder.join("signet.db"))).transpose()?;
-        let ledger = Ledger::open(config.state.ledger(), store, now).await?;
+        let ledger = Ledger::open(config.state.ledger(), store.clone(), now).await?;
         let limits = &config.limits;
         let shared = Arc::new(Shared {
             service: ArcSwap::from_pointee(service),
@@ -129,12 +138,13 @@ impl Server {
         let health = Health::new();
         let mut tasks = JoinSet::new();
         let addresses = listen(&config, &shared, &drained, &mut tasks, now).await?;
+        let control = control::start(&config, &shared, store, &drained, &mut tasks, now).await?;
         let operations = operate(&config, &metrics, &health, &drained, &mut tasks).await?;
         tasks.spawn(housekeeping(Arc::clone(&shared), config.limits.memory_budget, drained));
         announce(&shared, &config);
         health.set_ready("listeners");
         metrics.ready(true);
-        Ok(Self { shared, config: Mutex::new(config), addresses, operations, health, drain, tasks })
+        Ok(Self { shared, config: Mutex::new(config), addresses, operations, health, drain, tasks, control })
     }
 
     /// Where the listeners listen, in configuration order; a configured port 0 is a real one here.
@@ -145,6 +155,16 @@ impl Server {
     /// Where metrics and health are served.
     pub fn operations(&self) -> SocketAddr {
         self.operations
+    }
+
+    /// The connections of tenants; none without `[control]`.
+    pub fn control(&self) -> Option<&Arc<ControlPlane>> {
+        self.control.as_ref().map(|running| &running.plane)
+    }
+
+    /// Where the console listens; none without `[console]`.
+    pub fn console(&self) -> Option<SocketAddr> {
+        self.control.as_ref().and_then(|running| running.console)
     }
 
     /// Octets of messages that are in memory now.
@@ -173,6 +193,9 @@ impl Server {
             Ok(service) => {
                 self.shared.replace(service);
                 announce(&self.shared, &config);
+                if let Some(running) = &self.control {
+                    running.reload(&config);
+                }
                 *current = config;
                 Ok(())
             }
@@ -195,6 +218,9 @@ impl Server {
             Ok(()) => 0,
             Err(_) => self.shared.connections.open(),
         };
+        if let Some(running) = &self.control {
+            running.plane.stop();
+        }
         self.shared.pool.close().await;
         self.tasks.shutdown().await;
         tracing::info!(event = "server.stopped", cut_off, "stopped");
@@ -212,12 +238,19 @@ async fn build(config: Config, engine: Engine, previous: Option<Arc<Service>>) -
 fn needs_restart(old: &Config, new: &Config) -> Option<&'static str> {
     let listener = |listener: &crate::config::Listener| format!("{:?} {:?} {:?}", listener.address, listener.proxy_networks, listener.tls);
     let listeners = |config: &Config| config.listeners.iter().map(listener).collect::<Vec<_>>();
+    let console =
+        |config: &Config| config.console.as_ref().map(|console| format!("{:?}", config::Console { users: Vec::new(), ..console.clone() }));
+    let connections =
+        |config: &Config| config.tenants.iter().map(|tenant| (tenant.id.clone(), tenant.connection.clone())).collect::<Vec<_>>();
     let checks = [
         ("[[listener]]", listeners(old) != listeners(new)),
         ("[operations]", old.operations != new.operations),
         ("[dns]", old.dns != new.dns),
         ("[state]", old.state != new.state),
         ("[log]", old.log != new.log),
+        ("[control]", format!("{:?}", old.control) != format!("{:?}", new.control)),
+        ("[console], but for its users,", console(old) != console(new)),
+        ("[tenant.connection]", connections(old) != connections(new)),
         (
             "[plugins] workers, instances or memory",
             old.plugins.engine() != new.plugins.engine() || old.plugins.workers() != new.plugins.workers(),

@@ -10,7 +10,8 @@ impl Directory {
     pub fn search(&self, text: &str, limit: usize) -> Vec<(String, String)> {
         let text = text.trim().to_lowercase();
         let mut found = Vec::new();
-        let mut by_entry: Vec<_> = self.addresses.iter().filter(|(_, entry)| !self.entries[*entry as usize].attributes.is_empty()).collect();
+        let mut by_entry: Vec<_> =
+            self.addresses.iter().filter(|(_, entry)| !self.entries[*entry as usize].attributes.is_empty()).collect();
         // Aliases are read after the address that they belong to.
         by_entry.sort_by_key(|(address, entry)| (*entry, address.start));
         for of_one in by_entry.chunk_by(|a, b| a.1 == b.1) {

@@ -2,21 +2,36 @@
 //!
 //! Nothing here knows what a tenant's service is; the plugin does. Without `[control]` none of this exists.
 
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use hickory_resolver::TokioResolver;
+use hickory_resolver::proto::rr::{RData, Record};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use url::Url;
 
 use super::StartError;
+use super::people::People;
+use super::rounds::Rounds;
+use crate::address::Mailbox;
 use crate::config::{self, ApplicationCredential, Config};
+use crate::console::{self, Console};
 use crate::control::credentials::{self, Cloud, Credentials};
 use crate::control::egress::{Egress, EgressSettings};
+use crate::control::onboarding::{self, ConnectedTenant, Foundation};
+use crate::control::plane::ControlPlane;
 use crate::control::session::Caller;
 use crate::control::tokens::Tokens;
+use crate::control::words::{Trial, Word};
 use crate::plugin::{ControlLimits, Controller, Engine};
-use crate::service::Shared;
+use crate::probe;
+use crate::service::{SWEEP_INTERVAL, Shared};
 use crate::store::Store;
-use crate::tls::Roots;
+use crate::tls::{CertificateFiles, ClientAuthentication, Roots, ServerTls, ServerTlsSettings, TlsError};
 
 /// The path below the console's address to which the service sends browsers back.
 pub(crate) const RETURN_PATH: &str = "/connect/return";
@@ -131,19 +146,21 @@ pub(super) async fn start(
     let tenants: Vec<ConnectedTenant> = config.tenants.iter().filter_map(|tenant| ConnectedTenant::of(tenant)).collect();
     let word = |name: &str, value: &str| Word { name: name.to_owned(), value: value.to_owned() };
     let (clock, sleep) = onboarding::machine_time();
+    let directories = shared.service().directories.clone();
+    let rounds = Rounds::restore(caller.clone(), store.clone(), directories, control, &tenants).await?;
     let foundation = Foundation {
         caller,
         credentials: Arc::clone(&credentials),
         store,
         probe: Arc::new(Loop { shared: Arc::clone(shared), tenants: tenants.clone() }),
-        synchroniser: todo!(),
+        synchroniser: Arc::new(rounds),
         spf: Arc::new(Records(shared.resolver.hosts())),
         tenants,
         endpoints: vec![word("graph", &control.graph), word("exchange", &control.exchange)],
         clock,
         sleep,
     };
-    let plane = ControlPlane::start(foundation).await.map_err(|error| StartError::Control(error.to_string()))?;
+    let plane = ControlPlane::new(foundation).await.map_err(|error| StartError::Control(error.to_string()))?;
     tasks.spawn(sweep(credentials, drained.clone()));
     let (mut listens, mut users) = (None, None);
     if let (Some(settings), Some(tcp)) = (&config.console, tcp) {
@@ -215,10 +232,17 @@ impl onboarding::TextRecords for Records {
     fn of<'a>(&'a self, domain: &'a str) -> onboarding::Later<'a, Result<Vec<String>, String>> {
         Box::pin(async move {
             match self.0.txt_lookup(format!("{domain}.")).await {
-                Ok(found) => Ok(found.answers().iter().filter_map(text).collect()),
+                Ok(found) => Ok(found.answers().iter().filter_map(text_of).collect()),
                 Err(error) if error.is_no_records_found() || error.is_nx_domain() => Ok(Vec::new()),
                 Err(error) => Err(error.to_string()),
             }
         })
+    }
+}
+
+fn text_of(record: &Record) -> Option<String> {
+    match &record.data {
+        RData::TXT(text) => Some(String::from_utf8_lossy(&text.txt_data.concat()).into_owned()),
+        _ => None,
     }
 }

@@ -114,12 +114,8 @@ fn signature(site: &Site, author: &Mailbox, at: SystemTime) -> Result<SignatureV
 }
 
 fn facts(site: &Site, author: &Mailbox, message: &Message, at: SystemTime) -> Facts {
-    let recipient = Recipient {
-        local: RECIPIENT.0.to_owned(),
-        domain: RECIPIENT.1.to_owned(),
-        class: RecipientClass::External,
-        groups: Vec::new(),
-    };
+    let recipient =
+        Recipient { local: RECIPIENT.0.to_owned(), domain: RECIPIENT.1.to_owned(), class: RecipientClass::External, groups: Vec::new() };
     Facts {
         tenant: site.tenant.id.to_string(),
         sender: site.directory().person(author),
@@ -141,7 +137,8 @@ fn facts(site: &Site, author: &Mailbox, message: &Message, at: SystemTime) -> Fa
 }
 
 fn parsed(address: &str) -> Result<Mailbox, Trouble> {
-    Mailbox::parse(address).map_err(|error| trouble("unfit", format!("{address:?} is no address: {error}."), "Choose somebody of the list."))
+    Mailbox::parse(address)
+        .map_err(|error| trouble("unfit", format!("{address:?} is no address: {error}."), "Choose somebody of the list."))
 }
 
 fn trouble(kind: &str, detail: String, next_step: &str) -> Trouble {
