@@ -11,7 +11,7 @@
 //!
 //! [`config`] makes the parsed configuration, `service` makes it ready to use, [`serve`] starts, reloads and stops. [`directory`] knows people
 //! and groups, [`store`] keeps the little that must outlive the process, [`telemetry`] shows operators what happens, [`demo`] shows newcomers, [`signatures`]
-//! lets rules and templates be tried. [`control`] is what the control plugin may reach.
+//! lets rules and templates be tried. [`control`] is what the control plugin may reach, [`console`] the pages on which it is used.
 //!
 //! # Invariants
 //!
@@ -22,6 +22,7 @@ pub mod address;
 pub mod authentication_results;
 pub mod budget;
 pub mod config;
+pub mod console;
 pub mod control;
 mod cpu;
 pub mod demo;
