@@ -236,7 +236,7 @@ async fn build(config: Config, engine: Engine, previous: Option<Arc<Service>>) -
 
 /// What only a restart can change: sockets, and the sizes of what all generations share.
 fn needs_restart(old: &Config, new: &Config) -> Option<&'static str> {
-    let listener = |listener: &crate::config::Listener| format!("{:?} {:?} {:?}", listener.address, listener.proxy_networks, listener.tls);
+    let listener = |listener: &config::Listener| format!("{:?} {:?} {:?}", listener.address, listener.proxy_networks, listener.tls);
     let listeners = |config: &Config| config.listeners.iter().map(listener).collect::<Vec<_>>();
     let console =
         |config: &Config| config.console.as_ref().map(|console| format!("{:?}", config::Console { users: Vec::new(), ..console.clone() }));
@@ -264,7 +264,7 @@ fn needs_restart(old: &Config, new: &Config) -> Option<&'static str> {
     checks.into_iter().find(|(_, changed)| *changed).map(|(what, _)| what)
 }
 
-fn listener(configured: &crate::config::Listener, number: usize, now: SystemTime) -> Result<Listener, StartError> {
+fn listener(configured: &config::Listener, number: usize, now: SystemTime) -> Result<Listener, StartError> {
     let mode = match &configured.tls {
         ListenerTls::StartTls { .. } => Mode::StartTls,
         ListenerTls::Implicit { .. } => Mode::Implicit,

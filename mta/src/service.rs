@@ -133,6 +133,8 @@ pub(crate) struct Site {
     configured: Arc<Directory>,
     /// People and groups of the service that the tenant is connected with.
     synchronised: Arc<Current>,
+    /// The first file with rules, as the configuration names it; empty when there is none.
+    pub(crate) rules: String,
     /// Keys and trace fields.
     pub(crate) seal: seal::Settings,
     /// The next hop.
@@ -312,6 +314,7 @@ fn site(
         plugins,
         configured: Arc::clone(&configured.directory),
         synchronised,
+        rules: configured.rules.first().map(|file| file.name.clone()).unwrap_or_default(),
         seal,
         route: Arc::new(route),
         maximum_copies: config.limits.copies,

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::proto::rr::{RData, Record};
@@ -108,6 +108,9 @@ pub(super) fn caller(
     Ok(Caller::new(Arc::new(controller), Arc::new(egress), store, control.recordings.clone()))
 }
 
+/// How often the console's certificate files are looked at.
+const CERTIFICATE_RELOAD: Duration = Duration::from_secs(60);
+
 /// What is running.
 pub(super) struct Running {
     pub(super) plane: Arc<ControlPlane>,
@@ -189,8 +192,8 @@ fn console(settings: &config::Console, plane: &Arc<ControlPlane>, shared: &Arc<S
 }
 
 fn console_tls(files: &CertificateFiles, now: SystemTime) -> Result<Arc<ServerTls>, TlsError> {
-    let settings = ServerTlsSettings { certificates: vec![files.clone()], client: ClientAuthentication::None };
-    ServerTls::load(settings, now)
+    let settings = ServerTlsSettings { certificates: vec![files.clone()], client: ClientAuthentication::None, reload_interval: CERTIFICATE_RELOAD };
+    ServerTls::load(settings, now).map(Arc::new)
 }
 
 /// Overwrites tokens that are too old, so that nothing stays when nobody asks.

@@ -14,7 +14,7 @@ use crate::locale;
 use crate::mime::Message;
 use crate::pipeline::view;
 use crate::service::{Shared, Site};
-use crate::signature::{Authentication, Facts, Format, Kind, Outcome as Chosen, Person, Placed, Recipient, RecipientClass};
+use crate::signature::{Authentication, Facts, Format, Kind, Outcome as Chosen, PERSON_PHOTO, Person, Placed, Recipient, RecipientClass};
 use crate::signatures::preview::with_images;
 use crate::signatures::{Question, made_up};
 use crate::tenant::TenantId;
@@ -99,11 +99,13 @@ fn signature(site: &Site, author: &Mailbox, at: SystemTime) -> Result<SignatureV
             return Ok(shown);
         }
     };
+    let photo = site.directory().photo(author).cloned();
+    let asset = |name: &String| if name == PERSON_PHOTO { photo.clone() } else { plugins.renderer.asset(name).cloned() };
     let locale = locale::choose(&site.locale_from, &[], &facts.sender, &site.locale);
     for choice in choices {
         let fragment = plugins.renderer.render(&choice.id, &facts.sender, &locale, &facts.now, Format::Alternative);
         let fragment = fragment.map_err(|error| fault(error.to_string()))?;
-        let assets = fragment.images.iter().filter_map(|name| site.asset(plugins, name)).collect();
+        let assets = fragment.images.iter().filter_map(asset).collect();
         let placed = Placed { id: choice.id.clone(), placement: choice.placement, fragment, assets };
         shown.html.push_str(&with_images(&placed));
         let text = placed.fragment.text.unwrap_or_default();
