@@ -145,6 +145,11 @@ impl Server {
         self.operations
     }
 
+    /// The synchronised directories of all tenants, to be filled: mail is signed with what is in use there.
+    pub fn directories(&self) -> crate::directory::Directories {
+        self.shared.service().directories.clone()
+    }
+
     /// Octets of messages that are in memory now.
     pub fn memory_in_use(&self) -> usize {
         self.shared.budget.used()

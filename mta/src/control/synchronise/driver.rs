@@ -189,7 +189,8 @@ async fn round(shared: &Shared, seat: &Seat) -> Result<(), Box<Trouble>> {
     };
     let of = seat.tenant.clone();
     let known = shared.store.run(move |database| rows::round(database, &of)).await.map_err(|error| stored(&error))?;
-    let mut cursor = known.filter(|round| round.scope == scope).map(|round| round.cursor);
+    // What was held back is read again from the beginning: changes alone would not tell that the service was wrong.
+    let mut cursor = known.filter(|round| round.scope == scope && !round.is_held()).map(|round| round.cursor);
     let (mut notes, mut first) = (Vec::new(), true);
     loop {
         let mut page = ask(shared, seat, &connection, cursor).await?;
@@ -209,8 +210,9 @@ async fn round(shared: &Shared, seat: &Seat) -> Result<(), Box<Trouble>> {
                 break;
             }
             Applied::Held(shrink) => {
-                seat.trouble(shrunk(shrink));
-                break;
+                tidy(shared.store.clone()).await;
+                seat.notes(notes);
+                return Err(Box::new(shrunk(shrink)));
             }
         }
     }

@@ -212,6 +212,11 @@ pub(super) fn members(database: &Database, layer: i64, last: &(String, String), 
 }
 
 impl Round {
+    /// Whether the last round was complete and held back, and no other one was begun.
+    pub(super) fn is_held(&self) -> bool {
+        self.complete
+    }
+
     /// The beginning of a round that reads everything.
     fn begin(transaction: &Transaction<'_>, tenant: &str, scope: &str, known: Option<Self>) -> rusqlite::Result<Self> {
         let top = new_layer(transaction, tenant)?;
