@@ -18,6 +18,7 @@ mod secure;
 mod signature;
 mod signatures;
 mod spf_suite;
+mod synchronise;
 mod tenant;
 mod values;
 mod verify;

@@ -14,12 +14,13 @@ mod text;
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::address::Mailbox;
-use crate::signature::Person;
+use crate::signature::{Asset, PERSON_PHOTO, Person};
 
 pub use current::{Current, Directories};
-pub use rows::Rows;
+pub use rows::{Row, Rows};
 
 /// People and groups of one tenant.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +36,8 @@ pub struct Directory {
     memberships: Vec<u32>,
     /// Ascending by the address's text.
     addresses: Vec<(Piece, u32)>,
+    /// Pictures by entry.
+    photos: HashMap<u32, Arc<Asset>>,
     people: usize,
 }
 
@@ -60,6 +63,9 @@ struct Piece {
 
 /// Attributes whose value may be the address of another person.
 const RELATED: [&str; 2] = ["manager", "assistant"];
+
+/// The attribute that names a person's picture.
+const PHOTO: &str = "photo";
 
 /// Whether a finding makes the directory unusable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +112,9 @@ impl Directory {
             let other = Mailbox::parse(address).ok();
             if let Some((other, entry)) = other.and_then(|other| self.find(&other).map(|entry| (other, entry))) {
                 attributes.push((format!("{relation}.email"), other.as_str().to_owned()));
-                let theirs = self.attributes_of(entry).filter(|(name, _)| !RELATED.contains(name));
+                // A picture has the same name for everybody: the person's own.
+                let own_photo = |name: &str, value: &str| name == PHOTO && value == PERSON_PHOTO;
+                let theirs = self.attributes_of(entry).filter(|(name, value)| !RELATED.contains(name) && !own_photo(name, value));
                 attributes.extend(theirs.map(|(name, value)| (format!("{relation}.{name}"), value.to_owned())));
             }
         }
@@ -116,6 +124,11 @@ impl Directory {
     fn attributes_of(&self, entry: &Entry) -> impl Iterator<Item = (&str, &str)> {
         let attributes = self.attributes[range(&entry.attributes)].iter();
         attributes.map(|attribute| (self.attribute_names[attribute.name as usize].as_str(), self.piece(attribute.value)))
+    }
+
+    /// The picture of the person with this address, when the service has one.
+    pub fn photo(&self, mailbox: &Mailbox) -> Option<&Arc<Asset>> {
+        self.photos.get(&self.index(mailbox)?)
     }
 
     /// The main address of everybody who has attributes, in the order of the file.
@@ -154,9 +167,13 @@ impl Directory {
     }
 
     fn find(&self, mailbox: &Mailbox) -> Option<&Entry> {
+        self.entries.get(self.index(mailbox)? as usize)
+    }
+
+    fn index(&self, mailbox: &Mailbox) -> Option<u32> {
         let key = mailbox.key();
         let index = self.addresses.binary_search_by(|(address, _)| self.piece(*address).cmp(&key)).ok()?;
-        self.entries.get(self.addresses[index].1 as usize)
+        Some(self.addresses[index].1)
     }
 
     fn group_ids(&self, entry: &Entry) -> Vec<String> {

@@ -25,7 +25,7 @@ use crate::plugin::{Fault, Renderer};
 use crate::refusal::Refusal;
 use crate::seal::{self, Pass, Sealed};
 use crate::service::{FaultPolicy, Plugins, Service, Shared, Site};
-use crate::signature::{self, Choice, CopyPlan, Explanation, Fragment, Outcome, Person, Placed};
+use crate::signature::{self, Asset, Choice, CopyPlan, Explanation, Fragment, Outcome, PERSON_PHOTO, Person, Placed};
 use crate::verify::{self, Alignment, Decision, Unaligned, Verified};
 
 /// What the handoff takes: every recipient is in exactly one copy.
@@ -235,7 +235,8 @@ fn insert(
     let marks = Marks { seed: facts::seed(verified.accepted()), domain: site.content_id_domain.clone() };
     let person = facts::sender(verified, directory);
     let locale = crate::locale::choose(&site.locale_from, &message.headers("content-language"), &person, &site.locale);
-    let mut renderer = Rendering { renderer: &plugins.renderer, person, locale, done: HashMap::new() };
+    let photo = facts::author(verified).and_then(|author| directory.photo(author)).cloned();
+    let mut renderer = Rendering { renderer: &plugins.renderer, person, photo, locale, done: HashMap::new() };
     let mut copies = Vec::with_capacity(decision.copies.len());
     for CopyPlan { recipients, outcome, explanation } in decision.copies {
         let choices = match outcome {
@@ -277,6 +278,8 @@ fn unedited(recipients: Vec<usize>, message: &Message, reason: String, explanati
 struct Rendering<'a> {
     renderer: &'a Renderer,
     person: Person,
+    /// The picture of that person.
+    photo: Option<Arc<Asset>>,
     locale: String,
     done: HashMap<String, Fragment>,
 }
@@ -302,7 +305,8 @@ impl Rendering<'_> {
                     fragment
                 }
             };
-            let assets = fragment.images.iter().filter_map(|name| self.renderer.asset(name).cloned()).collect();
+            let asset = |name: &String| if name == PERSON_PHOTO { self.photo.clone() } else { self.renderer.asset(name).cloned() };
+            let assets = fragment.images.iter().filter_map(asset).collect();
             stack.push(Placed { id: choice.id.clone(), placement: choice.placement, fragment, assets });
         }
         event.micros.render += micros(begun);

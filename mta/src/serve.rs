@@ -21,6 +21,7 @@ use crate::budget::Budget;
 use crate::config::{self, Config, ListenerTls};
 use crate::control::plane::ControlPlane;
 use crate::cpu::Cpu;
+use crate::directory::Directories;
 use crate::handoff::{Ledger, Pool};
 use crate::plugin::{Engine, EngineError};
 use crate::probe::Probes;
@@ -165,6 +166,11 @@ impl Server {
     /// Where the console listens; none without `[console]`.
     pub fn console(&self) -> Option<SocketAddr> {
         self.control.as_ref().and_then(|running| running.console)
+    }
+
+    /// The synchronised directories of all tenants, to be filled: mail is signed with what is in use there.
+    pub fn directories(&self) -> Directories {
+        self.shared.service().directories.clone()
     }
 
     /// Octets of messages that are in memory now.

@@ -210,6 +210,10 @@ pub struct Asset {
     pub content: Bytes,
 }
 
+/// The name of the asset that is the picture of whom a signature is rendered for, and the value of their attribute `photo`. It stands for
+/// another picture with everybody; no configured asset has this name.
+pub const PERSON_PHOTO: &str = "person-photo";
+
 /// A fragment together with where it goes and the images it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {

@@ -44,8 +44,7 @@ const MIGRATIONS: &[&str] = &[
         layer INTEGER NOT NULL, id TEXT NOT NULL, member TEXT NOT NULL, present INTEGER NOT NULL, PRIMARY KEY (layer, id, member)) WITHOUT ROWID;
      CREATE TABLE directory_photo (
         tenant TEXT NOT NULL, person TEXT NOT NULL, asked INTEGER NOT NULL, tag TEXT, media_type TEXT, content BLOB,
-        PRIMARY KEY (tenant, person));
-     CREATE INDEX directory_photo_asked ON directory_photo (tenant, asked);",
+        PRIMARY KEY (tenant, person));",
 ];
 
 /// Why state cannot be read or kept.

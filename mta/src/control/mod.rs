@@ -9,8 +9,10 @@
 //! - [`plane`]: what can be done with connections, in one place; [`report`]: what is known about them.
 //! - [`recording`]: calls as JSON lines without secrets, and their replay.
 //! - [`session`]: one call with all of this around it.
+//! - [`synchronise`]: keeps the directories of tenants as the service has them.
 //!
-//! All knowledge of the service that is connected is the plugin's. Nothing on the mail path knows this module.
+//! All knowledge of the service that is connected is the plugin's. Nothing on the mail path knows this module; it serves with the directories that
+//! [`synchronise`] puts in use.
 
 pub mod credentials;
 pub mod egress;
@@ -22,6 +24,7 @@ pub mod session;
 #[cfg(test)]
 mod stand_in;
 pub mod state;
+pub mod synchronise;
 pub mod tokens;
 pub mod words;
 

@@ -4,9 +4,26 @@
 //! names need not, and a name that several groups have is a word for none of them: who may make groups could else take another group's signature.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::{Builder, Directory, narrow, range};
+use super::{Builder, Directory, PHOTO, narrow, range};
 use crate::address::Mailbox;
+use crate::signature::{Asset, PERSON_PHOTO};
+
+/// Somebody as the service knows them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Row<'a> {
+    /// By which members and pictures name them.
+    pub id: &'a str,
+    /// The primary one first.
+    pub addresses: &'a [String],
+    /// Names and values.
+    pub attributes: &'a [(String, String)],
+    /// The manager's primary address.
+    pub manager: Option<&'a str>,
+    /// Their picture, which templates find in the attribute `photo`.
+    pub photo: Option<&'a Arc<Asset>>,
+}
 
 /// Puts a directory together: people first, then groups, then members.
 #[derive(Default)]
@@ -20,17 +37,22 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Somebody: the primary address first, and the manager's primary address. Who has no address that mail can come from is left out.
-    pub fn person(&mut self, id: &str, addresses: &[String], attributes: &[(String, String)], manager: Option<&str>) {
-        let mut keys = keys(addresses);
+    /// Somebody. Who has no address that mail can come from is left out.
+    pub fn person(&mut self, row: &Row<'_>) {
+        let mut keys = keys(row.addresses);
         let Some(primary) = keys.next() else { return };
         let entry = self.builder.entry();
         self.builder.directory.people += 1;
-        let attributes = attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        self.builder.attributes(attributes.chain(manager.map(|address| ("manager", address))));
+        let attributes = row.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let manager = row.manager.map(|address| ("manager", address));
+        let photo = row.photo.map(|_| (PHOTO, PERSON_PHOTO));
+        self.builder.attributes(attributes.chain(manager).chain(photo));
+        if let Some(photo) = row.photo {
+            self.builder.directory.photos.insert(entry, Arc::clone(photo));
+        }
         self.builder.address(&primary, entry);
         self.aliases.extend(keys.map(|key| (key, entry)));
-        self.people.insert(id.into(), entry);
+        self.people.insert(row.id.into(), entry);
     }
 
     /// A group, with all that it can be named by.
@@ -143,11 +165,14 @@ mod tests {
 
     fn rows() -> Rows {
         let mut rows = Rows::default();
-        let attribute = |value: &str| vec![("displayName".to_owned(), value.to_owned())];
-        rows.person("1", &texts(&["Ada@example.org", "second@example.org"]), &attribute("Ada"), None);
-        rows.person("2", &texts(&["bo@example.org", "ada@example.org"]), &attribute("Bo"), Some("Ada@example.org"));
-        rows.person("3", &texts(&["no address", ""]), &attribute("Nobody"), None);
-        rows.person("4", &texts(&["second@example.org"]), &attribute("Second"), None);
+        let mut person = |id: &str, addresses: &[&str], name: &str, manager| {
+            let (addresses, attributes) = (texts(addresses), vec![("displayName".to_owned(), name.to_owned())]);
+            rows.person(&Row { id, addresses: &addresses, attributes: &attributes, manager, photo: None });
+        };
+        person("1", &["Ada@example.org", "second@example.org"], "Ada", None);
+        person("2", &["bo@example.org", "ada@example.org"], "Bo", Some("Ada@example.org"));
+        person("3", &["no address", ""], "Nobody", None);
+        person("4", &["second@example.org"], "Second", None);
         rows.group("g1", &texts(&["Sales@example.org", "sell@example.org"]), "Sales");
         rows.group("g2", &[], "Everybody");
         rows.group("g3", &[], "Twice");
@@ -166,6 +191,22 @@ mod tests {
         assert_eq!(directory.people(), 3, "who has no address is nobody");
         let bo = directory.person(&mailbox("bo@example.org"));
         assert!(bo.attributes.contains(&("manager.displayName".to_owned(), "Ada".to_owned())), "{bo:?}");
+    }
+
+    #[test]
+    fn a_picture_is_the_persons_own_and_not_the_one_of_whose_manager_they_are() {
+        let mut rows = rows();
+        let photo = Arc::new(Asset { name: PERSON_PHOTO.to_owned(), media_type: "image/jpeg".to_owned(), content: "x".into() });
+        let (five, six) = (texts(&["five@example.org"]), texts(&["six@example.org"]));
+        rows.person(&Row { id: "5", addresses: &five, photo: Some(&photo), ..Row::default() });
+        rows.person(&Row { id: "6", addresses: &six, manager: Some("five@example.org"), ..Row::default() });
+        let (directory, _) = rows.finish();
+        let (five, six) = (mailbox("five@example.org"), mailbox("six@example.org"));
+        assert_eq!(directory.person(&five).attributes, [("photo".to_owned(), PERSON_PHOTO.to_owned())]);
+        assert_eq!(directory.photo(&five), Some(&photo));
+        let names: Vec<String> = directory.person(&six).attributes.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["manager", "manager.email"]);
+        assert_eq!(directory.photo(&six), None);
     }
 
     #[test]

@@ -40,10 +40,14 @@ pub(super) fn gather(message: &Message, verified: &Verified, site: &Site, direct
     }
 }
 
-/// The author in From as the directory knows them; when From names nobody in particular, whoever the reverse-path names.
+/// The author in From; when From names nobody in particular, whoever the reverse-path names.
+pub(super) fn author(verified: &Verified) -> Option<&Mailbox> {
+    verified.author().or_else(|| verified.accepted().envelope.reverse_path().mailbox())
+}
+
+/// The author as the directory knows them.
 pub(super) fn sender(verified: &Verified, directory: &Directory) -> Person {
-    let author = verified.author().or_else(|| verified.accepted().envelope.reverse_path().mailbox());
-    author.map(|mailbox| directory.person(mailbox)).unwrap_or_default()
+    author(verified).map(|mailbox| directory.person(mailbox)).unwrap_or_default()
 }
 
 /// Who sent it on the author's behalf, as the directory knows them.

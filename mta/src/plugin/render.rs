@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use wasmtime::Store;
 use wasmtime::component::{HasSelf, Instance, Linker};
 
@@ -21,7 +22,7 @@ use super::host::Host;
 use super::limits::{HTML, ID, IMAGES, Limits, TEXT};
 use super::snapshot::prepare;
 use super::text;
-use crate::signature::{Asset, Format, Fragment, Moment, Person};
+use crate::signature::{Asset, Format, Fragment, Moment, PERSON_PHOTO, Person};
 
 /// A configured renderer. Calls may run at the same time; each has its own instance.
 pub struct Renderer {
@@ -49,7 +50,7 @@ impl fmt::Debug for Renderer {
 impl Renderer {
     /// Admits, compiles and configures a renderer. Takes about a second: not on the mail path.
     pub fn load(engine: &Engine, wasm: &[u8], files: &[File], assets: Vec<Arc<Asset>>, limits: &Limits) -> Result<Self, LoadError> {
-        if let Some(asset) = assets.iter().find(|asset| !is_asset_name(&asset.name)) {
+        if let Some(asset) = assets.iter().find(|asset| !is_asset_name(&asset.name) || asset.name == PERSON_PHOTO) {
             return Err(LoadError::Asset(text::line(asset.name.clone(), ID)));
         }
         let prepared = prepare(engine, wasm, (RENDERER, link), limits, |store, instance| configure(store, instance, files, &assets))?;
@@ -69,7 +70,7 @@ impl Renderer {
         &self.summary
     }
 
-    /// The asset of that name; every name in a rendered fragment has one.
+    /// The asset of that name; every name in a rendered fragment has one, but [`PERSON_PHOTO`], which the caller has.
     pub fn asset(&self, name: &str) -> Option<&Arc<Asset>> {
         self.assets.iter().find(|asset| asset.name == name)
     }
@@ -81,7 +82,8 @@ impl Renderer {
             let renderer = instance.signet_render_renderer();
             let answer = renderer.call_render(&mut *store, id, &person.into(), locale, &now.into(), &format.into());
             let fragment = answer.map_err(|error| classify(&error))?.map_err(PluginError::from)?;
-            check(fragment, |name| self.asset(name).is_some()).map_err(Fault::BadOutput)
+            let photo = person.attributes.iter().any(|(name, value)| name == "photo" && value == PERSON_PHOTO);
+            check(fragment, |name| self.asset(name).is_some() || (photo && name == PERSON_PHOTO)).map_err(Fault::BadOutput)
         })
     }
 }
@@ -99,8 +101,12 @@ fn configure(
     let fault = |call: &'static str| move |error: wasmtime::Error| LoadError::Call { call, fault: classify(&error) };
     let plugin = RendererPlugin::new(&mut *store, instance).map_err(|error| LoadError::Interface(format!("{error:#}")))?;
     let files: Vec<_> = files.iter().map(Into::into).collect();
+    // A picture of everybody's own: the plugin knows that there may be one, and the attribute `photo` says who has one.
+    let photo = Asset { name: PERSON_PHOTO.to_owned(), media_type: "image/jpeg".to_owned(), content: Bytes::new() };
     let assets: Vec<_> = assets
         .iter()
+        .map(AsRef::as_ref)
+        .chain([&photo])
         .map(|asset| guest::Asset {
             name: asset.name.clone(),
             media_type: asset.media_type.clone(),
