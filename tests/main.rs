@@ -11,6 +11,7 @@ mod harness;
 mod judges;
 mod kill;
 mod next_hop;
+mod onboarding;
 mod operation;
 mod process;
 mod rules;

@@ -3,6 +3,8 @@
 //! One [`ControlPlane`] a process. It answers from memory and the store at once; what takes time (applying a plan, synchronising) runs on tasks of its
 //! own and is seen through [`ControlPlane::overview`].
 
+#![allow(clippy::result_large_err, reason = "trouble is told to people, with all that they need; nobody returns it often")]
+
 use std::sync::Arc;
 
 use url::Url;

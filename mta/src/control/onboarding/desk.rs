@@ -23,14 +23,16 @@ const TASKS: usize = 64;
 pub(in crate::control) struct Desk {
     pub(in crate::control) tenant: ConnectedTenant,
     record: tokio::sync::Mutex<Record>,
+    /// Held from before a change until its effects are over: those of two changes must not overtake each other.
+    order: tokio::sync::Mutex<()>,
     /// Held for a call that may write the plugin's state of the mail flow: two at once would not see each other's writes.
     pub(super) calls: tokio::sync::Mutex<()>,
     /// Held by the task that is under way, for as long as it is.
     pub(super) turn: tokio::sync::Mutex<()>,
     /// Grows with everything that is begun or ended; a task whose number is not the last one has nothing to say any more.
     run: AtomicU64,
-    /// Somebody wants what waits to go on now.
-    pub(super) wake: Notify,
+    /// Tells the task that is under way when it grows.
+    wake: Notify,
     /// Counts the changes.
     changes: watch::Sender<u64>,
 }
@@ -62,6 +64,7 @@ impl Office {
             desks.push(Arc::new(Desk {
                 tenant,
                 record: tokio::sync::Mutex::new(record),
+                order: tokio::sync::Mutex::default(),
                 calls: tokio::sync::Mutex::default(),
                 turn: tokio::sync::Mutex::default(),
                 run: AtomicU64::new(0),
@@ -125,21 +128,21 @@ impl Office {
     }
 
     async fn change(self: &Arc<Self>, desk: &Arc<Desk>, run: Option<u64>, event: Event) -> Result<(), Unheard> {
-        let mut record = desk.record.lock().await;
+        let _order = desk.order.lock().await;
         if run.is_some_and(|run| desk.run.load(Ordering::SeqCst) != run) {
             return Err(Unheard::Stale);
         }
-        let mut next = record.clone();
+        let before = desk.record().await;
+        let mut next = before.clone();
         let effects = next.on(event, self.now()).map_err(Unheard::Trouble)?;
-        if next != *record {
+        if next != before {
             let kept = keep::save(&self.foundation.store, &desk.tenant.id.to_string(), &next).await;
             kept.map_err(|error| Unheard::Trouble(trouble::of_keep(&error, self.now())))?;
-            *record = next;
+            desk.record.lock().await.clone_from(&next);
             desk.changes.send_modify(|count| *count += 1);
         }
-        // While the record is held: effects of two changes must not overtake each other.
         for effect in effects {
-            self.effect(desk, &record, effect).await;
+            self.effect(desk, &next, effect).await;
         }
         Ok(())
     }
@@ -192,6 +195,13 @@ impl Desk {
         let settled = async { while !until(&*self.record.lock().await) && changes.changed().await.is_ok() {} };
         // The one who waits looks at the record in any case.
         drop(tokio::time::timeout(longest, settled).await);
+    }
+
+    /// Waits until the task with that number has nothing to say any more.
+    pub(super) async fn superseded(&self, run: u64) {
+        while self.run.load(Ordering::SeqCst) == run {
+            self.wake.notified().await;
+        }
     }
 
     /// Whoever was under way is not any more.

@@ -18,6 +18,9 @@ use crate::control::words::{Goal, Outcome, Plan, Status, Trial};
 
 /// How often a call is repeated that says that repeating makes sense, before somebody is told.
 const ATTEMPTS: u32 = 10;
+/// How often a plan is made anew. A permission that was just granted takes up to an hour until the mail service knows it, and it asks for a wait of a
+/// minute; the administrator's sign-in ends after that hour anyway.
+const PLANNINGS: u32 = 60;
 /// How often the organisation is read before a consent counts as not given; with the waits below about the ten minutes that it may take.
 const PROOFS: u32 = 24;
 /// The wait between two such reads: short at first, because most consents arrive within seconds.
@@ -72,12 +75,17 @@ impl Office {
 
     /// Keeps why a task ended.
     async fn end(self: &Arc<Self>, desk: &Arc<Desk>, run: u64, halt: Result<(), Halt>, failed: impl Fn(Trouble) -> Event) {
-        let event = match halt {
+        let (choice, trouble) = match halt {
             Ok(()) | Err(Halt::Waits | Halt::Unheard(Unheard::Stale)) => return,
-            Err(Halt::Trouble(trouble) | Halt::Unheard(Unheard::Trouble(trouble))) => failed(trouble),
-            Err(Halt::GroupGone(choice, trouble)) => Event::GroupGone(choice, trouble),
+            Err(Halt::Trouble(trouble) | Halt::Unheard(Unheard::Trouble(trouble))) => (None, trouble),
+            Err(Halt::GroupGone(choice, trouble)) => (Some(choice), trouble),
         };
-        tracing::warn!(event = "control.halted", tenant = %desk.tenant.id, why = ?event, "the connection waits for somebody");
+        let (tenant, kind) = (desk.tenant.id, &trouble.kind);
+        tracing::warn!(event = "control.halted", %tenant, kind, error = %trouble, "the connection waits for somebody");
+        let event = match choice {
+            Some(choice) => Event::GroupGone(choice, trouble),
+            None => failed(trouble),
+        };
         if let Err(Unheard::Trouble(error)) = self.on_run(desk, run, event).await {
             tracing::error!(event = "control.not-kept", tenant = %desk.tenant.id, %error, "what stopped the connection could not be kept");
         }
@@ -104,7 +112,7 @@ impl Office {
             if proof >= PROOFS || !early {
                 return Err(Halt::Trouble(self.explained(desk, &error, &[DIRECTORY]).await));
             }
-            self.pause(desk, pause.max(Duration::from_secs(trouble::wait(&error).unwrap_or_default().into()))).await;
+            self.pause(desk, run, pause.max(Duration::from_secs(trouble::wait(&error).unwrap_or_default().into()))).await?;
             pause = (pause * 2).min(LONGEST_PROOF_WAIT);
         }
         Ok(())
@@ -139,7 +147,16 @@ impl Office {
             match self.make_plan(desk, record.chosen_for(goal), goal).await {
                 Ok(plan) => return Ok(self.on_run(desk, run, Event::Planned(plan)).await?),
                 Err(error) => match trouble::wait(&error) {
-                    Some(seconds) if attempt < ATTEMPTS => self.pause(desk, Duration::from_secs(seconds.into())).await,
+                    Some(seconds) if attempt < PLANNINGS => {
+                        if attempt == 1 {
+                            let note = format!(
+                                "The plan could not be made at once, and was tried again by itself. {}",
+                                of_call(&error, self.now()).detail
+                            );
+                            self.on_run(desk, run, Event::Noted(note)).await?;
+                        }
+                        self.pause(desk, run, Duration::from_secs(seconds.into()).max(SHORTEST)).await?;
+                    }
                     _ => return Err(Halt::Trouble(self.explained(desk, &error, &[ADMINISTRATOR, EXCHANGE, DIRECTORY]).await)),
                 },
             }
@@ -147,7 +164,8 @@ impl Office {
         Ok(())
     }
 
-    /// Does one step until it is done, or until somebody has to do something.
+    /// Does one step until it is done, or until somebody has to do something. A step may ask to be repeated as often as it likes: that ends with the
+    /// administrator's sign-in.
     async fn step(self: &Arc<Self>, desk: &Arc<Desk>, run: u64, goal: Goal, step: &str) -> Result<(), Halt> {
         let (mut trial, mut probes, mut failures) = (Trial::None, 0, 0);
         loop {
@@ -168,7 +186,10 @@ impl Office {
                 }
                 Ok(Outcome::Probe(sender)) if probes < PROBES => {
                     probes += 1;
-                    trial = self.foundation.probe.send(&connection.tenant, &sender).await;
+                    trial = tokio::select! {
+                        trial = self.foundation.probe.send(&connection.tenant, &sender) => trial,
+                        () = desk.superseded(run) => return Err(Unheard::Stale.into()),
+                    };
                     continue;
                 }
                 Ok(other @ (Outcome::Probe(_) | Outcome::Other(_))) => return Err(Halt::Trouble(self.unknown(&other))),
@@ -188,7 +209,7 @@ impl Office {
             let pause = Duration::from_secs(seconds.into()).max(SHORTEST);
             let at = milliseconds((self.foundation.clock)() + pause);
             self.on_run(desk, run, Event::Again { step: step.to_owned(), at, reason }).await?;
-            self.pause(desk, pause).await;
+            self.pause(desk, run, pause).await?;
         }
     }
 
@@ -253,10 +274,9 @@ impl Office {
                 let now = (self.foundation.clock)();
                 let Err(error) = self.foundation.credentials.bearer(desk.tenant.id, handle, now).await else { break };
                 match error.wait {
-                    Some(wait) if attempt < ATTEMPTS => self.pause(desk, wait.max(SHORTEST)).await,
+                    Some(wait) if attempt < ATTEMPTS => self.pause(desk, run, wait.max(SHORTEST)).await?,
                     _ => return Err(Halt::Trouble(of_credential(&error, self.now()))),
                 }
-                self.record_of(desk, run).await?;
             }
         }
         Ok(())
@@ -275,20 +295,21 @@ impl Office {
         of_call(error, self.now())
     }
 
-    /// Waits that long, or until somebody wants it to go on.
-    async fn pause(&self, desk: &Desk, time: Duration) {
+    /// Waits that long, unless something else is begun.
+    async fn pause(&self, desk: &Desk, run: u64, time: Duration) -> Result<(), Unheard> {
         let until = (self.foundation.clock)() + time;
         let parts = time.as_secs() / PART.as_secs() + 1;
         for _ in 0..parts {
             let left = until.duration_since((self.foundation.clock)()).unwrap_or_default();
             if left.is_zero() {
-                return;
+                break;
             }
             tokio::select! {
                 () = (self.foundation.sleep)(left.min(PART)) => {}
-                () = desk.wake.notified() => return,
+                () = desk.superseded(run) => return Err(Unheard::Stale),
             }
         }
+        Ok(())
     }
 }
 

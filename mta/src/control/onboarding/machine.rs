@@ -76,6 +76,8 @@ pub(in crate::control) enum Event {
     GroupGone(Choice, Trouble),
     /// The plan was made, or made again.
     Planned(Plan),
+    /// Something that an administrator should know about the work.
+    Noted(String),
     /// A step is being done.
     Running(String),
     /// It is repeated at that time.
@@ -380,6 +382,10 @@ impl Record {
                 interrupt(work);
                 trouble.changed = work.changed();
                 self.trouble = Some(trouble);
+                return Ok(Vec::new());
+            }
+            Event::Noted(note) => {
+                work.notes.push(note);
                 return Ok(Vec::new());
             }
             Event::Planned(plan) => {
