@@ -64,10 +64,6 @@ impl Chooser {
     fn is_people(&self) -> bool {
         self.choice == Choice::People
     }
-
-    fn is_chosen(&self, group: &Group) -> bool {
-        self.chosen.as_ref().is_some_and(|chosen| chosen.id == group.id)
-    }
 }
 
 #[derive(Template)]
