@@ -22,6 +22,8 @@ use crate::smtp::auth::StoredKeys;
 use crate::tls::{CertificateFiles, Roots};
 
 const MIB: u64 = 1024 * 1024;
+/// Octets of a PEM file with a certificate; a chain has some ten thousand.
+const CERTIFICATE: u64 = 64 * 1024;
 const GUID: &str = "\"8f2d3c4b-5a69-4788-9a0b-1c2d3e4f5a6b\"";
 const STORED: &str = "\"SCRAM-SHA-256$4096:SALT$STORED-KEY:SERVER-KEY\"";
 
@@ -256,7 +258,12 @@ fn application(
         let (path, _) = source.secret_file(&raw.secret_file, "\"secrets/client.txt\"")?;
         ApplicationCredential::Secret(path)
     } else {
-        ApplicationCredential::Certificate(source.identity(&raw.certificate, &raw.key, missing)?)
+        // It names an application and no host, so it is not held to what a listener's must be.
+        source.required(&raw.certificate, missing("certificate"), "\"tls/entra.pem\"", units::text)?;
+        source.required(&raw.key, missing("key"), "\"tls/entra.key\"", units::text)?;
+        let (chain, _) = source.file(&raw.certificate, "\"tls/entra.pem\"", CERTIFICATE)?;
+        let (key, _) = source.secret_file(&raw.key, "\"tls/entra.key\"")?;
+        ApplicationCredential::Certificate(CertificateFiles { chain, key })
     };
     Some(Application { client_id: client_id?, credential })
 }

@@ -229,13 +229,15 @@ async fn send(
     fields: &[(String, String)],
     records: &mut mpsc::Receiver<MessageEvent>,
 ) -> Result<Outcome, OriginError> {
-    let mut sent: Vec<u8> = fields.iter().flat_map(|(name, value)| format!("{name}: {value}\r\n").into_bytes()).collect();
-    sent.extend(stage.content(mail)?);
-    let mail_from = format!("<{}> SIZE={} BODY=8BITMIME RET=HDRS", mail.sender, sent.len());
+    // The fields that the rule adds are Signet's to take away again: what has to arrive unchanged is the rest.
+    let sent = stage.content(mail)?;
+    let mut content: Vec<u8> = fields.iter().flat_map(|(name, value)| format!("{name}: {value}\r\n").into_bytes()).collect();
+    content.extend(&sent);
+    let mail_from = format!("<{}> SIZE={} BODY=8BITMIME RET=HDRS", mail.sender, content.len());
     let recipients = mail.forward_paths();
     let mut connection = origin.connect().await?;
     let started = Instant::now();
-    let submission = Submission { mail_from: &mail_from, recipients: &recipients, content: &sent, chunked: true };
+    let submission = Submission { mail_from: &mail_from, recipients: &recipients, content: &content, chunked: true };
     let answers = connection.submit(&submission).await?;
     let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
     connection.quit().await?;

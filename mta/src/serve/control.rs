@@ -192,7 +192,8 @@ fn console(settings: &config::Console, plane: &Arc<ControlPlane>, shared: &Arc<S
 }
 
 fn console_tls(files: &CertificateFiles, now: SystemTime) -> Result<Arc<ServerTls>, TlsError> {
-    let settings = ServerTlsSettings { certificates: vec![files.clone()], client: ClientAuthentication::None, reload_interval: CERTIFICATE_RELOAD };
+    let settings =
+        ServerTlsSettings { certificates: vec![files.clone()], client: ClientAuthentication::None, reload_interval: CERTIFICATE_RELOAD };
     ServerTls::load(settings, now).map(Arc::new)
 }
 

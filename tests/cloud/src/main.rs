@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,7 +85,8 @@ fn write(folder: &Path, cloud: &Cloud, base: &str, tls: Option<&Tls>) -> Result<
     let folder = folder.canonicalize().with_context(|| format!("finding {}", folder.display()))?;
     let at = |name: &str| folder.join(name);
     put("application.crt.pem", &cloud.credential().certificate)?;
-    put("application.key.pem", &cloud.credential().key)?;
+    let key = put("application.key.pem", &cloud.credential().key)?;
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).with_context(|| format!("protecting {}", key.display()))?;
     if let Some(tls) = tls {
         put("authority.pem", &tls.authority)?;
     }
