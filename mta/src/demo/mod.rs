@@ -152,8 +152,6 @@ pub async fn run(output: &Path, connection: &Connection, out: &mut (dyn Write + 
         }
         outcomes.push(outcome);
     }
-    server.stop().await;
-
     table::write(out, &outcomes)?;
     let path = write_page(output, &outcomes)?;
     let good = outcomes.iter().filter(|outcome| outcome.faults().is_empty()).count();
@@ -161,6 +159,15 @@ pub async fn run(output: &Path, connection: &Connection, out: &mut (dyn Write + 
     if kept_away > 0 {
         writeln!(out, "{kept_away} of {} messages were not sent to Signet: the rule leaves them alone.", MAIL.len())?;
     }
+    if let (Some(cloud), Connection::Browser(_, most)) = (&cloud, connection) {
+        writeln!(out, "The console stays for {} minutes; press Ctrl-C to end.", most.as_secs().div_ceil(60))?;
+        tokio::select! {
+            ended = connect::exchange(&stage, &origin, cloud) => match ended? {},
+            _ = tokio::signal::ctrl_c() => {}
+            () = tokio::time::sleep(*most) => {}
+        }
+    }
+    server.stop().await;
     Ok(good == outcomes.len() && kept_away < MAIL.len())
 }
 
