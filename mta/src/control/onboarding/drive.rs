@@ -21,8 +21,8 @@ const ATTEMPTS: u32 = 10;
 /// How often a plan is made anew. A permission that was just granted takes up to an hour until the mail service knows it, and it asks for a wait of a
 /// minute; the administrator's sign-in ends after that hour anyway.
 const PLANNINGS: u32 = 60;
-/// How often the organisation is read before a consent counts as not given; with the waits below about the ten minutes that it may take.
-const PROOFS: u32 = 24;
+/// How often the organisation is read before a consent counts as not given; with the waits below some more than the ten minutes that it may take.
+const PROOFS: u32 = 30;
 /// The wait between two such reads: short at first, because most consents arrive within seconds.
 const PROOF_WAIT: Duration = Duration::from_secs(2);
 /// The longest of these waits.
