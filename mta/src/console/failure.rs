@@ -9,13 +9,13 @@ use crate::control::report::Trouble;
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) status: StatusCode,
-    pub(super) trouble: Trouble,
+    pub(super) trouble: Box<Trouble>,
 }
 
 impl Failure {
     /// With a cause of the console itself.
     pub(super) fn new(status: StatusCode, kind: &str, detail: impl Into<String>, next_step: impl Into<String>) -> Self {
-        Self { status, trouble: Trouble::new(kind, detail, next_step, super::now()) }
+        Self { status, trouble: Box::new(Trouble::new(kind, detail, next_step, super::now())) }
     }
 
     /// There is no such page, or nobody by that name.
@@ -43,7 +43,7 @@ impl From<Trouble> for Failure {
             // The request is sound; the tenant, or the administrator, is not in the state for it.
             _ => StatusCode::CONFLICT,
         };
-        Self { status, trouble }
+        Self { status, trouble: Box::new(trouble) }
     }
 }
 

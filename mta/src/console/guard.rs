@@ -86,9 +86,13 @@ pub(super) async fn guard(
     let tenant = parameters.iter().find(|(name, _)| *name == "tenant").map(|(_, value)| value.to_owned());
     let (visit, request) = match admit(&shared, route, tenant.as_deref(), request).await {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
-    let mut response = next.run(request).await;
+    // Taken when the body is there: a slow sender holds its connection only.
+    let mut response = match shared.requests.try_acquire() {
+        Ok(_permit) => next.run(request).await,
+        Err(_) => unavailable("The console has too much to do.").into_response(),
+    };
     if route.method == "POST" {
         record(route, &visit, tenant.as_deref(), &response);
     }
@@ -101,14 +105,14 @@ pub(super) async fn guard(
     response
 }
 
-async fn admit(shared: &Shared, route: &Route, tenant: Option<&str>, request: Request) -> Result<(Visit, Request), Response> {
+async fn admit(shared: &Shared, route: &Route, tenant: Option<&str>, request: Request) -> Result<(Visit, Request), Box<Response>> {
     let (mut parts, body) = request.into_parts();
     let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
     let mut visit = Visit { who: None, secret: None, token: String::new(), fields: Fields::default(), peer };
     let refuse = |failure: Failure, visit: &Visit| {
         let mut response = failure.into_response();
         response.extensions_mut().insert(visit.clone());
-        response
+        Box::new(response)
     };
     by_cookie(shared, &parts.headers, &mut visit);
     let mut by_password = false;
@@ -124,7 +128,10 @@ async fn admit(shared: &Shared, route: &Route, tenant: Option<&str>, request: Re
                 Failure::new(StatusCode::UNAUTHORIZED, "sign-in", "Nobody is signed in.", "Send the name and password of a console user.");
             return Err(challenge(refuse(failure, &visit), &parts.headers));
         }
-        Allowed::NotSignedIn => return Err(to_sign_in(parts.uri.path_and_query().map(|uri| uri.as_str()), &parts.method)),
+        Allowed::NotSignedIn => {
+            let wanted = parts.uri.path_and_query().map(|uri| uri.as_str());
+            return Err(Box::new(to_sign_in(wanted, &parts.method)));
+        }
         Allowed::No => {
             let next_step = "Ask somebody whose role allows it; roles are set in the configuration file.";
             let failure = Failure::new(StatusCode::FORBIDDEN, "forbidden", "Your role does not allow this.", next_step);
@@ -183,6 +190,10 @@ pub(super) fn too_many() -> Failure {
     Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many", detail, "Wait 15 minutes, then try again.")
 }
 
+fn unavailable(detail: &str) -> Failure {
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail, "Try again in a minute.")
+}
+
 enum Allowed {
     Yes,
     NotSignedIn,
@@ -201,7 +212,7 @@ fn allowed(route: &Route, who: Option<&Who>, tenant: Option<&str>) -> Allowed {
 }
 
 /// RFC 9110 section 11.6.1 wants a challenge. A browser gets one that it does not know, or it would ask for a password itself.
-fn challenge(mut response: Response, headers: &HeaderMap) -> Response {
+fn challenge(mut response: Box<Response>, headers: &HeaderMap) -> Box<Response> {
     let scheme = if headers.contains_key("sec-fetch-site") { "Session" } else { "Basic realm=\"signet\", charset=\"UTF-8\"" };
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
     response
@@ -268,14 +279,8 @@ fn record(route: &Route, visit: &Visit, tenant: Option<&str>, response: &Respons
 /// Around everything: limits, failures as pages or JSON, and the fields that every answer has.
 pub(super) async fn finish(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let api = is_api(request.uri().path());
-    let unavailable =
-        |detail: &str| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail, "Try again in a minute.").into_response();
-    let mut response = match shared.requests.try_acquire() {
-        Ok(_permit) => {
-            tokio::time::timeout(ANSWER_TIME, next.run(request)).await.unwrap_or_else(|_| unavailable("The answer took too long."))
-        }
-        Err(_) => unavailable("The console has too much to do."),
-    };
+    let answered = tokio::time::timeout(ANSWER_TIME, next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|_| unavailable("The answer took too long.").into_response());
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
         let visit = response.extensions_mut().remove::<Visit>();
         let body = if api { show::json(failure.status, &failure.trouble) } else { show::failure_page(&failure, visit.as_ref()) };
