@@ -186,7 +186,8 @@ pub(super) async fn authorize(
     Ok(onward(&visit, &tenant, &url))
 }
 
-/// The goal in the request. An invited guest completes a connection, or goes on with what an owner began; only an owner begins to disconnect.
+/// The goal in the request. An invited guest completes a connection, or goes on with what an owner began; only an owner begins to
+/// disconnect.
 pub(super) async fn permitted_goal(shared: &Shared, visit: &Visit, tenant: &str) -> Result<Goal, Failure> {
     let goal = show::goal(visit.fields.get("goal"))?;
     if goal == Goal::Disconnect && !visit.is(Role::Owner) && !disconnecting(&shared.plane.overview(tenant).await?) {

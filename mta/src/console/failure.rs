@@ -1,4 +1,5 @@
-//! What a request came to when it is not what was asked for: a status code and the trouble. It becomes a page or JSON at the end, in one place.
+//! What a request came to when it is not what was asked for: a status code and the trouble. It becomes a page or JSON at the end, in one
+//! place.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

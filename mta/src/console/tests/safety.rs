@@ -265,6 +265,7 @@ async fn what_is_not_there_not_allowed_or_too_large_has_a_page_too() {
         assert_eq!(page.status, status, "{}", page.body);
         assert!(page.body.contains(words) && page.body.contains("<h1>") && page.body.contains("console.css"), "{}", page.body);
     }
+    assert!(olga.get("/nowhere").await.body.contains("<b>olga</b>"), "who is signed in stays so");
     let nowhere = olga.api("GET", "/api/v1/nowhere", "").await;
     assert_eq!((nowhere.status, nowhere.json()["kind"].as_str()), (StatusCode::NOT_FOUND, Some("missing")));
     let head = send(&router, Request::builder().method("HEAD").uri("/sign-in").body(Body::empty()).unwrap()).await;
