@@ -9,9 +9,10 @@
 //!
 //! # Around it
 //!
-//! [`config`] makes the parsed configuration, `service` makes it ready to use, [`serve`] starts, reloads and stops. [`directory`] knows people
-//! and groups, [`store`] keeps the little that must outlive the process, [`telemetry`] shows operators what happens, [`demo`] shows newcomers, [`signatures`]
-//! lets rules and templates be tried. [`control`] is what the control plugin may reach, [`console`] the pages on which it is used.
+//! [`config`] makes the parsed configuration, `service` makes it ready to use, [`serve`] starts, reloads and stops. [`directory`] knows
+//! people and groups, [`store`] keeps the little that must outlive the process, [`telemetry`] shows operators what happens, [`demo`] shows
+//! newcomers, [`signatures`] lets rules and templates be tried. [`control`] is what the control plugin may reach, [`console`] the pages on
+//! which it is used.
 //!
 //! # Invariants
 //!

@@ -186,7 +186,8 @@ pub(super) async fn authorize(
     Ok(onward(&visit, &tenant, &url))
 }
 
-/// The goal in the request. An invited guest completes a connection, or goes on with what an owner began; only an owner begins to disconnect.
+/// The goal in the request. An invited guest completes a connection, or goes on with what an owner began; only an owner begins to
+/// disconnect.
 pub(super) async fn permitted_goal(shared: &Shared, visit: &Visit, tenant: &str) -> Result<Goal, Failure> {
     let goal = show::goal(visit.fields.get("goal"))?;
     if goal == Goal::Disconnect && !visit.is(Role::Owner) && !disconnecting(&shared.plane.overview(tenant).await?) {
@@ -246,14 +247,14 @@ async fn choose(shared: &Shared, visit: &Visit, tenant: &str, choice: Choice) ->
             (StatusCode::UNPROCESSABLE_ENTITY, None, Some("Enter the beginning of the group's name.".to_owned()))
         }
         (true, ..) => (StatusCode::OK, Some(shared.plane.find_groups(tenant, &text).await?), None),
-        (false, Some("all"), _) => return chosen(shared, tenant, choice, None).await.map_err(Failure::from),
+        (false, Some("all"), _) => return chosen(shared, tenant, choice, None).await,
         (false, Some("group"), Some(group)) => match chosen(shared, tenant, choice, Some(group)).await {
             Ok(response) => return Ok(response),
             // The group is not what it has to be; another one may be.
-            Err(trouble) if matches!(trouble.kind.as_str(), "unfit" | "missing") => {
+            Err(Failure { trouble, .. }) if matches!(trouble.kind.as_str(), "unfit" | "missing") => {
                 (StatusCode::UNPROCESSABLE_ENTITY, None, Some(format!("{} {}", trouble.detail, trouble.next_step)))
             }
-            Err(trouble) => return Err(trouble.into()),
+            Err(failure) => return Err(failure),
         },
         (false, Some("group"), None) => {
             let found = if text.is_empty() { None } else { Some(shared.plane.find_groups(tenant, &text).await?) };
@@ -267,7 +268,7 @@ async fn choose(shared: &Shared, visit: &Visit, tenant: &str, choice: Choice) ->
     Ok(connect_page(status, shared, visit, &overview, Some(chooser)).await)
 }
 
-async fn chosen(shared: &Shared, tenant: &str, choice: Choice, group: Option<&str>) -> Result<Response, Trouble> {
+async fn chosen(shared: &Shared, tenant: &str, choice: Choice, group: Option<&str>) -> Answered {
     match choice {
         Choice::People => shared.plane.choose_people(tenant, group).await.map(|_| ())?,
         Choice::Routing => shared.plane.choose_routing(tenant, group).await.map(|_| ())?,
@@ -334,7 +335,8 @@ impl ConnectPage<'_> {
     }
 
     fn trail(&self) -> [(usize, &'static str); 5] {
-        [(1, "Sign in"), (2, "People"), (3, "Mail routing"), (4, "Authorize"), (5, "Connected")]
+        let last = if self.overview.stage == Stage::InProgress { "In progress" } else { "Connected" };
+        [(1, "Sign in"), (2, "People"), (3, "Mail routing"), (4, "Authorize"), (5, last)]
     }
 
     /// Whether a step waits for somebody, or everything stands still.

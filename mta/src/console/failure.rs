@@ -1,4 +1,5 @@
-//! What a request came to when it is not what was asked for: a status code and the trouble. It becomes a page or JSON at the end, in one place.
+//! What a request came to when it is not what was asked for: a status code and the trouble. It becomes a page or JSON at the end, in one
+//! place.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -9,13 +10,13 @@ use crate::control::report::Trouble;
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) status: StatusCode,
-    pub(super) trouble: Trouble,
+    pub(super) trouble: Box<Trouble>,
 }
 
 impl Failure {
     /// With a cause of the console itself.
     pub(super) fn new(status: StatusCode, kind: &str, detail: impl Into<String>, next_step: impl Into<String>) -> Self {
-        Self { status, trouble: Trouble::new(kind, detail, next_step, super::now()) }
+        Self { status, trouble: Box::new(Trouble::new(kind, detail, next_step, super::now())) }
     }
 
     /// There is no such page, or nobody by that name.
@@ -43,7 +44,7 @@ impl From<Trouble> for Failure {
             // The request is sound; the tenant, or the administrator, is not in the state for it.
             _ => StatusCode::CONFLICT,
         };
-        Self { status, trouble }
+        Self { status, trouble: Box::new(trouble) }
     }
 }
 

@@ -1,5 +1,5 @@
-//! What a request brings: the fields of a form or of a query (WHATWG URL, `application/x-www-form-urlencoded`), or the members of a flat JSON
-//! object.
+//! What a request brings: the fields of a form or of a query (WHATWG URL, `application/x-www-form-urlencoded`), or the members of a flat
+//! JSON object.
 
 use url::form_urlencoded;
 

@@ -24,7 +24,7 @@ const FAILURES_OF_BOTH: u32 = 5;
 const FAILURES_OF_ADDRESS: u32 = 30;
 /// Failures for one name from everywhere; higher, so that a stranger does not lock somebody out at once.
 const FAILURES_OF_NAME: u32 = 50;
-/// What is counted at one time, 100 octets each. While all of that is fresh, nobody else may try.
+/// What is counted at one time, 100 octets each. The oldest makes room: whoever floods us must not keep everybody out.
 const MAX_COUNTED: usize = 20_000;
 /// Octets of a name and of a password that are looked at.
 const MAX_WORD: usize = 255;
@@ -151,23 +151,32 @@ struct Failure {
 }
 
 impl Failures {
-    fn admits(&mut self, tried: &Tried, now: Instant) -> bool {
-        if self.0.len() + tried.0.len() > MAX_COUNTED {
-            self.0.retain(|_, failure| now.duration_since(failure.first) < WINDOW);
-        }
+    fn admits(&self, tried: &Tried, now: Instant) -> bool {
         let below = |(counted, limit): &(Counted, u32)| {
             self.0.get(counted).is_none_or(|failure| failure.count < *limit || now.duration_since(failure.first) >= WINDOW)
         };
-        self.0.len() + tried.0.len() <= MAX_COUNTED && tried.0.iter().all(below)
+        tried.0.iter().all(below)
     }
 
     fn add(&mut self, tried: &Tried, now: Instant) {
+        if self.0.len() + tried.0.len() > MAX_COUNTED {
+            self.make_room(tried.0.len(), now);
+        }
         for (counted, _) in &tried.0 {
             let failure = self.0.entry(counted.clone()).or_insert(Failure { first: now, count: 0 });
             if now.duration_since(failure.first) >= WINDOW {
                 *failure = Failure { first: now, count: 0 };
             }
             failure.count += 1;
+        }
+    }
+
+    fn make_room(&mut self, places: usize, now: Instant) {
+        self.0.retain(|_, failure| now.duration_since(failure.first) < WINDOW);
+        while self.0.len() + places > MAX_COUNTED {
+            let oldest = self.0.iter().min_by_key(|(_, failure)| failure.first).map(|(counted, _)| counted.clone());
+            let Some(oldest) = oldest else { return };
+            self.0.remove(&oldest);
         }
     }
 }
@@ -200,6 +209,21 @@ mod tests {
             failures.add(&Tried::new("dave", IpAddr::from([198, 51, 100, number as u8])), now);
         }
         assert!(!failures.admits(&Tried::new("dave", address(4)), now));
+    }
+
+    #[test]
+    fn a_flood_of_failures_is_forgotten_from_its_beginning_and_keeps_nobody_out() {
+        let begun = Instant::now();
+        let mut failures = Failures::default();
+        for number in 0..7_000_u16 {
+            let [high, low] = number.to_be_bytes();
+            let tried = Tried::new(&number.to_string(), IpAddr::from([198, 18, high, low]));
+            failures.add(&tried, begun + Duration::from_millis(number.into()));
+        }
+        assert!(failures.0.len() <= MAX_COUNTED);
+        assert!(!failures.0.contains_key(&Counted::Name("0".to_owned())));
+        assert!(failures.0.contains_key(&Counted::Name("6999".to_owned())));
+        assert!(failures.admits(&Tried::new("ada", address(1)), begun));
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! What stands before and behind every handler: who is there, whether they may, whether the request is theirs, and the fields of the answer.
+//! What stands before and behind every handler: who is there, whether they may, whether the request is theirs, and the fields of the
+//! answer.
 //!
-//! RFC 6265 (cookies), RFC 7617 (Basic, for `/api/` only), the `Origin` and `Sec-Fetch-Site` fields (Fetch standard), CSP level 3. A request
-//! that changes something is taken from our own pages only: it carries the token of its cookie and does not come from another site. One with a
-//! password in it needs no token.
+//! RFC 6265 (cookies), RFC 7617 (Basic, for `/api/` only), the `Origin` and `Sec-Fetch-Site` fields (Fetch standard), CSP level 3. A
+//! request that changes something is taken from our own pages only: it carries the token of its cookie and does not come from another
+//! site. One with a password in it needs no token.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::Instant;
 
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::header::{self, HeaderName, HeaderValue};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine as _;
@@ -56,6 +57,11 @@ pub(super) struct Visit {
 }
 
 impl Visit {
+    /// Nobody, from there.
+    fn of(peer: IpAddr) -> Self {
+        Self { who: None, secret: None, token: String::new(), fields: Fields::default(), peer }
+    }
+
     /// Whether somebody with that role is there.
     pub(super) fn is(&self, least: Role) -> bool {
         matches!(&self.who, Some(Who::User { role, .. }) if *role <= least)
@@ -86,9 +92,13 @@ pub(super) async fn guard(
     let tenant = parameters.iter().find(|(name, _)| *name == "tenant").map(|(_, value)| value.to_owned());
     let (visit, request) = match admit(&shared, route, tenant.as_deref(), request).await {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
-    let mut response = next.run(request).await;
+    // Taken when the body is there: a slow sender holds its connection only.
+    let mut response = match shared.requests.try_acquire() {
+        Ok(_permit) => next.run(request).await,
+        Err(_) => unavailable("The console has too much to do.").into_response(),
+    };
     if route.method == "POST" {
         record(route, &visit, tenant.as_deref(), &response);
     }
@@ -101,14 +111,14 @@ pub(super) async fn guard(
     response
 }
 
-async fn admit(shared: &Shared, route: &Route, tenant: Option<&str>, request: Request) -> Result<(Visit, Request), Response> {
+async fn admit(shared: &Shared, route: &Route, tenant: Option<&str>, request: Request) -> Result<(Visit, Request), Box<Response>> {
     let (mut parts, body) = request.into_parts();
-    let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
-    let mut visit = Visit { who: None, secret: None, token: String::new(), fields: Fields::default(), peer };
+    let peer = peer(&parts.extensions);
+    let mut visit = Visit::of(peer);
     let refuse = |failure: Failure, visit: &Visit| {
         let mut response = failure.into_response();
         response.extensions_mut().insert(visit.clone());
-        response
+        Box::new(response)
     };
     by_cookie(shared, &parts.headers, &mut visit);
     let mut by_password = false;
@@ -124,7 +134,10 @@ async fn admit(shared: &Shared, route: &Route, tenant: Option<&str>, request: Re
                 Failure::new(StatusCode::UNAUTHORIZED, "sign-in", "Nobody is signed in.", "Send the name and password of a console user.");
             return Err(challenge(refuse(failure, &visit), &parts.headers));
         }
-        Allowed::NotSignedIn => return Err(to_sign_in(parts.uri.path_and_query().map(|uri| uri.as_str()), &parts.method)),
+        Allowed::NotSignedIn => {
+            let wanted = parts.uri.path_and_query().map(|uri| uri.as_str());
+            return Err(Box::new(to_sign_in(wanted, &parts.method)));
+        }
         Allowed::No => {
             let next_step = "Ask somebody whose role allows it; roles are set in the configuration file.";
             let failure = Failure::new(StatusCode::FORBIDDEN, "forbidden", "Your role does not allow this.", next_step);
@@ -139,6 +152,11 @@ async fn admit(shared: &Shared, route: &Route, tenant: Option<&str>, request: Re
     }
     parts.extensions.insert(visit.clone());
     Ok((visit, Request::from_parts(parts, axum::body::Body::empty())))
+}
+
+/// Unspecified when there is no socket.
+fn peer(extensions: &Extensions) -> IpAddr {
+    extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0)
 }
 
 fn is_api(path: &str) -> bool {
@@ -183,6 +201,10 @@ pub(super) fn too_many() -> Failure {
     Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many", detail, "Wait 15 minutes, then try again.")
 }
 
+fn unavailable(detail: &str) -> Failure {
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail, "Try again in a minute.")
+}
+
 enum Allowed {
     Yes,
     NotSignedIn,
@@ -201,7 +223,7 @@ fn allowed(route: &Route, who: Option<&Who>, tenant: Option<&str>) -> Allowed {
 }
 
 /// RFC 9110 section 11.6.1 wants a challenge. A browser gets one that it does not know, or it would ask for a password itself.
-fn challenge(mut response: Response, headers: &HeaderMap) -> Response {
+fn challenge(mut response: Box<Response>, headers: &HeaderMap) -> Box<Response> {
     let scheme = if headers.contains_key("sec-fetch-site") { "Session" } else { "Basic realm=\"signet\", charset=\"UTF-8\"" };
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
     response
@@ -268,20 +290,20 @@ fn record(route: &Route, visit: &Visit, tenant: Option<&str>, response: &Respons
 /// Around everything: limits, failures as pages or JSON, and the fields that every answer has.
 pub(super) async fn finish(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let api = is_api(request.uri().path());
-    let unavailable =
-        |detail: &str| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail, "Try again in a minute.").into_response();
-    let mut response = match shared.requests.try_acquire() {
-        Ok(_permit) => {
-            tokio::time::timeout(ANSWER_TIME, next.run(request)).await.unwrap_or_else(|_| unavailable("The answer took too long."))
-        }
-        Err(_) => unavailable("The console has too much to do."),
-    };
+    let (peer, headers) = (peer(request.extensions()), request.headers().clone());
+    let answered = tokio::time::timeout(ANSWER_TIME, next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|_| unavailable("The answer took too long.").into_response());
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-        let visit = response.extensions_mut().remove::<Visit>();
-        let body = if api { show::json(failure.status, &failure.trouble) } else { show::failure_page(&failure, visit.as_ref()) };
-        let headers = std::mem::take(response.headers_mut());
+        // An address that is none has no guard, which would have looked who is there.
+        let visit = response.extensions_mut().remove::<Visit>().unwrap_or_else(|| {
+            let mut visit = Visit::of(peer);
+            by_cookie(&shared, &headers, &mut visit);
+            visit
+        });
+        let body = if api { show::json(failure.status, &failure.trouble) } else { show::failure_page(&failure, &visit) };
+        let fields = std::mem::take(response.headers_mut());
         response = body;
-        response.headers_mut().extend(headers.into_iter().filter_map(|(name, value)| {
+        response.headers_mut().extend(fields.into_iter().filter_map(|(name, value)| {
             name.filter(|name| !matches!(*name, header::CONTENT_LENGTH | header::CONTENT_TYPE)).map(|name| (name, value))
         }));
     }

@@ -1,12 +1,13 @@
 //! The console: the pages on which a tenant is connected, and the same as JSON under `/api/v1` (documented in `docs/api.md`).
 //!
 //! - [`table`]: every route, and who may use it. `guard`: how that is enforced, for all of them alike.
-//! - [`gate`]: names and passwords; `sessions`: cookies and form tokens (RFC 6265).
+//! - `gate`: names and passwords; `sessions`: cookies and form tokens (RFC 6265).
 //! - `home`, `connect`, `people`, `settings`, `account`: the pages; their HTML is in `pages/`. `api`: the JSON.
 //! - [`plane`] and [`view`]: what the console asks of the rest of Signet, as traits.
 //! - [`server`]: HTTP/1.1 (RFC 9112) with TLS and limits.
 //!
-//! Pages work without JavaScript; nothing is loaded from elsewhere. The console decides nothing about connections and knows nothing about mail.
+//! Pages work without JavaScript; nothing is loaded from elsewhere. The console decides nothing about connections and knows nothing about
+//! mail.
 
 mod account;
 mod api;

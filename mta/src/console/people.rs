@@ -1,7 +1,7 @@
 //! People of a tenant: finding one, what is known about them, and the signature that they would get today.
 //!
-//! A signature is HTML that somebody else wrote. It is served as a document of its own that may run nothing and reach nothing but pictures, and is
-//! shown in a frame that has no origin.
+//! A signature is HTML that somebody else wrote. It is served as a document of its own that may run nothing and reach nothing but
+//! pictures, and is shown in a frame that has no origin.
 
 use std::sync::Arc;
 

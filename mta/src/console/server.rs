@@ -1,8 +1,9 @@
 //! The console's HTTP server: HTTP/1.1 (RFC 9112), TLS when there is a certificate, and limits that hold before anybody has signed in.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use axum::{Extension, Router};
@@ -18,6 +19,8 @@ use crate::tls::ServerTls;
 
 /// Connections at one time; a browser opens six.
 const MAX_CONNECTIONS: usize = 256;
+/// Connections of one address that is not this machine's, so that one address cannot take all.
+const MAX_CONNECTIONS_OF_ADDRESS: usize = 32;
 /// Requests that are being answered at one time.
 pub(super) const MAX_REQUESTS: usize = 64;
 /// Octets of a request's body: the largest form of ours has some hundred.
@@ -38,6 +41,7 @@ pub(super) struct Peer(pub(super) IpAddr);
 /// Serves until `drained`; connections that are open then are closed. What a request has begun in the control plane goes on there.
 pub async fn serve(listener: TcpListener, tls: Option<Arc<ServerTls>>, router: Router, drained: impl Future<Output = ()>) {
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let open = Open::default();
     let mut connections = JoinSet::new();
     tokio::pin!(drained);
     loop {
@@ -50,16 +54,53 @@ pub async fn serve(listener: TcpListener, tls: Option<Arc<ServerTls>>, router: R
             Some(_) = connections.join_next() => {}
             (permit, accepted) = accepted => match accepted {
                 Ok((stream, peer)) => {
+                    let Some(place) = open.enter(peer.ip()) else { continue };
                     let (tls, router) = (tls.clone(), router.clone());
                     connections.spawn(async move {
                         converse(stream, peer, tls, router).await;
-                        drop(permit);
+                        drop((place, permit));
                     });
                 }
                 Err(error) => {
                     tracing::warn!(event = "console.accept-failed", %error, "a connection to the console was not accepted");
                     tokio::time::sleep(PAUSE).await;
                 }
+            }
+        }
+    }
+}
+
+/// How many connections each address has.
+#[derive(Clone, Debug, Default)]
+struct Open(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+impl Open {
+    /// A place for one more of that address; none when it has enough.
+    fn enter(&self, address: IpAddr) -> Option<Place> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(address).or_default();
+        if *count >= MAX_CONNECTIONS_OF_ADDRESS && !address.to_canonical().is_loopback() {
+            return None;
+        }
+        *count += 1;
+        Some(Place { open: self.clone(), address })
+    }
+}
+
+/// Given back when it is dropped.
+#[derive(Debug)]
+struct Place {
+    open: Open,
+    address: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.open.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.address);
             }
         }
     }
@@ -87,4 +128,23 @@ async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, router: R
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_takes_its_share_and_gives_it_back() {
+        let open = Open::default();
+        let (one, other, own) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into(), [127, 0, 0, 1].into());
+        let places: Vec<Place> = std::iter::from_fn(|| open.enter(one)).collect();
+        assert_eq!(places.len(), MAX_CONNECTIONS_OF_ADDRESS);
+        assert!(open.enter(other).is_some());
+        let proxied: Vec<Option<Place>> = (0..=MAX_CONNECTIONS_OF_ADDRESS).map(|_| open.enter(own)).collect();
+        assert!(proxied.iter().all(Option::is_some), "a proxy on this machine speaks for many");
+        drop((places, proxied));
+        assert!(open.enter(one).is_some());
+        assert!(open.0.lock().unwrap().is_empty(), "nothing is kept of those who left");
+    }
 }

@@ -1,7 +1,7 @@
 //! Sessions of browsers: a secret in a cookie, of which only the hash is kept, in memory. A restart ends them all.
 //!
-//! RFC 6265. A session that is not used ends, and every session ends after some hours. Signing in makes a new secret, so a cookie that somebody
-//! else put into the browser is worth nothing afterwards.
+//! RFC 6265. A session that is not used ends, and every session ends after some hours. Signing in makes a new secret, so a cookie that
+//! somebody else put into the browser is worth nothing afterwards.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -101,8 +101,8 @@ fn is_secret(text: &str) -> bool {
     text.len() == SECRET_TEXT && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
 }
 
-/// The word that each form carries: bound to the cookie, and of no use without it. Browsers that have not signed in have a cookie too, so that
-/// signing in is guarded in the same way.
+/// The word that each form carries: bound to the cookie, and of no use without it. Browsers that have not signed in have a cookie too, so
+/// that signing in is guarded in the same way.
 #[derive(Debug)]
 pub(super) struct FormTokens(hmac::Key);
 

@@ -74,7 +74,6 @@ struct DisconnectPage<'a> {
     layout: Layout,
     overview: &'a Overview,
     id: String,
-    senders: String,
 }
 
 pub(super) async fn show(State(shared): State<Arc<Shared>>, Extension(visit): Extension<Visit>, Path(tenant): Path<String>) -> Answered {
@@ -154,13 +153,8 @@ pub(super) async fn show_disconnect(
     Path(tenant): Path<String>,
 ) -> Answered {
     let overview = shared.plane.overview(&tenant).await?;
-    let choices: &Choices = overview.connected.as_ref().unwrap_or(&overview.choices);
-    let template = DisconnectPage {
-        layout: Layout::of(&visit, &overview, "Disconnect", "settings"),
-        id: segment(&tenant),
-        senders: show::senders_words(choices),
-        overview: &overview,
-    };
+    let template =
+        DisconnectPage { layout: Layout::of(&visit, &overview, "Disconnect", "settings"), id: segment(&tenant), overview: &overview };
     Ok(page(StatusCode::OK, &template))
 }
 

@@ -79,12 +79,14 @@ struct FailurePage<'a> {
     layout: Layout,
     trouble: &'a Trouble,
     heading: &'a str,
+    /// Whether nothing can have been changed, so that nothing needs to be said about it.
+    brief: bool,
     back: String,
     back_words: &'static str,
 }
 
 /// A failure as a page.
-pub(super) fn failure_page(failure: &Failure, visit: Option<&Visit>) -> Response {
+pub(super) fn failure_page(failure: &Failure, visit: &Visit) -> Response {
     let heading = match failure.status {
         StatusCode::NOT_FOUND => "Not found",
         StatusCode::FORBIDDEN => "Not allowed",
@@ -94,15 +96,14 @@ pub(super) fn failure_page(failure: &Failure, visit: Option<&Visit>) -> Response
         StatusCode::BAD_REQUEST => "Not understood",
         _ => "That did not work",
     };
-    let (back, back_words) = match visit.and_then(|visit| visit.who.as_ref()) {
+    let (back, back_words) = match &visit.who {
         Some(Who::Guest { tenant }) => (format!("/tenants/{}/connect", segment(tenant)), "Back to the connection"),
         _ => ("/".to_owned(), "Back to the start page"),
     };
-    let layout = match visit {
-        Some(visit) => Layout::new(visit, heading, ""),
-        None => Layout { title: heading.to_owned(), token: String::new(), who: None, tenant: None, here: "" },
-    };
-    page(failure.status, &FailurePage { layout, trouble: &failure.trouble, heading, back, back_words })
+    let layout = Layout::new(visit, heading, "");
+    let tried = matches!(failure.status, StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::SERVICE_UNAVAILABLE);
+    let brief = !tried && failure.trouble.changed.is_empty() && failure.trouble.steps.is_empty();
+    page(failure.status, &FailurePage { layout, trouble: &failure.trouble, heading, brief, back, back_words })
 }
 
 /// A step as pages show it.

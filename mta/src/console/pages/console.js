@@ -124,14 +124,14 @@ async function renew(place, announced) {
 }
 
 // A button that copies a value somebody needs elsewhere.
-function offerCopy(input) {
+function offerCopy(place) {
   if (!navigator.clipboard) return;
   const button = element("button", { type: "button", class: "quiet" }, "Copy");
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(input.value);
+    await navigator.clipboard.writeText(place.textContent);
     button.textContent = "Copied";
   });
-  input.after(button);
+  place.after(button);
 }
 
 function element(name, attributes, text) {

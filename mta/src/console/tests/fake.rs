@@ -71,14 +71,13 @@ impl Fake {
     }
 
     fn answer<'a, T: Send + 'a>(&'a self, asked: String, answer: impl FnOnce(&mut State) -> T) -> Outcome<'a, T> {
-        let outcome = self.change(|state| {
+        let (trouble, answered) = self.change(|state| {
             state.asked.push(asked);
-            match &state.trouble {
-                Some(trouble) => Err(trouble.clone()),
-                None => Ok(answer(state)),
-            }
+            let trouble = state.trouble.clone();
+            let answered = trouble.is_none().then(|| answer(state));
+            (trouble, answered)
         });
-        Box::pin(async move { outcome })
+        Box::pin(async move { answered.ok_or_else(|| trouble.expect("there is one or the other")) })
     }
 }
 

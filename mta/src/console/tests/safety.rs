@@ -1,5 +1,8 @@
 //! Sessions, forged requests, roles, invitations, and the fields of every answer.
 
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
@@ -9,6 +12,7 @@ use crate::config::Role;
 use crate::console::table::{Access, ROUTES};
 use crate::control::report::Stage;
 use crate::control::words::Goal;
+use crate::telemetry::{LogFormat, LogSettings, subscriber};
 
 fn filled(path: &str) -> String {
     path.replace("{tenant}", ONE).replace("{address}", "ada@contoso.example").replace("{token}", INVITATION)
@@ -261,8 +265,62 @@ async fn what_is_not_there_not_allowed_or_too_large_has_a_page_too() {
         assert_eq!(page.status, status, "{}", page.body);
         assert!(page.body.contains(words) && page.body.contains("<h1>") && page.body.contains("console.css"), "{}", page.body);
     }
+    assert!(olga.get("/nowhere").await.body.contains("<b>olga</b>"), "who is signed in stays so");
     let nowhere = olga.api("GET", "/api/v1/nowhere", "").await;
     assert_eq!((nowhere.status, nowhere.json()["kind"].as_str()), (StatusCode::NOT_FOUND, Some("missing")));
     let head = send(&router, Request::builder().method("HEAD").uri("/sign-in").body(Body::empty()).unwrap()).await;
     assert_eq!((head.status, head.body.as_str()), (StatusCode::OK, ""));
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_who_did_what_to_which_tenant_and_nothing_about_people() {
+    let log = Log::default();
+    let settings = LogSettings { level: "debug".to_owned(), format: LogFormat::Json };
+    let (subscriber, flushed) = subscriber(&settings, log.clone()).unwrap();
+    let logging = tracing::subscriber::set_default(subscriber);
+    let (router, fake) = console();
+    let mut olga = Browser::signed_in(&router, "olga").await;
+    fake.set(Stage::Connected);
+    olga.get(&format!("/tenants/{ONE}/people?text=ada")).await;
+    olga.get(&format!("/tenants/{ONE}/people/ada%40contoso.example")).await;
+    olga.post(&format!("/tenants/{ONE}/invitation"), &[]).await;
+    olga.post(&format!("/tenants/{ONE}/script-run"), &[("goal", "what")]).await;
+    basic(&router, ("anton", PASSWORD), "POST", &format!("/api/v1/tenants/{ONE}/synchronise"), "").await;
+    olga.post("/sign-out", &[]).await;
+    olga.get("/sign-in").await;
+    olga.post("/sign-in", &[("name", "a secret"), ("password", "typed wrongly")]).await;
+    drop((logging, flushed));
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told = |event: &str, user: &str, action: &str| {
+        let field =
+            |line: &serde_json::Value, name: &str| line.pointer(&format!("/fields/{name}")).or(line.get(name)).cloned().unwrap_or_default();
+        lines.iter().any(|line| {
+            field(line, "event") == event
+                && field(line, "user") == user
+                && (action.is_empty() || field(line, "action") == action && field(line, "tenant") == ONE)
+        })
+    };
+    assert!(told("console.signed-in", "olga", ""), "{text}");
+    assert!(told("console.action", "olga", "invitation"), "{text}");
+    assert!(told("console.action", "olga", "script-run"), "{text}");
+    assert!(told("console.action", "anton", "synchronise"), "{text}");
+    assert!(text.contains("console.sign-in-failed"), "{text}");
+    for personal in ["ada", "Ada", "a secret", "typed wrongly", PASSWORD, INVITATION] {
+        assert!(!text.contains(personal), "{personal}: {text}");
+    }
 }
