@@ -40,7 +40,7 @@ deny: setup
 fuzz: setup ## Every fuzz target for FUZZ_SECONDS (60) seconds.
 	@.ci/fuzz $(FUZZ_SECONDS)
 
-bench: setup ## Throughput, processor time and latency on loopback; prints its method. BENCH=--quick for a first look, BENCH=--scale for a large tenant.
+bench: setup ## Throughput, processor time and latency on loopback; prints its method. BENCH=--quick for a first look, BENCH=--scale for a large tenant, BENCH=--synchronise for its directory.
 	$(CARGO) build --release --locked --package signet --package signet-bench
 	target/release/signet-bench $(BENCH)
 

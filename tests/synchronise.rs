@@ -90,7 +90,7 @@ impl Place {
     fn signet_with(&self, connection: &Connection) -> Signet {
         let directories = Directories::default();
         let connection = connection.clone();
-        let settings = Settings { every: Duration::from_secs(3600), second: Duration::from_millis(1), ..Settings::default() };
+        let settings = settings();
         let connections = Arc::new(move |tenant: &str| (tenant == TENANT).then(|| connection.clone()));
         let synchroniser = Synchroniser::new(self.caller.clone(), self.store.clone(), directories.clone(), settings, connections);
         Signet { synchroniser, directories }
@@ -169,8 +169,12 @@ struct Signet {
 impl Signet {
     /// Runs a round and waits for its end.
     async fn round(&self) -> Synchronised {
+        self.round_with(false).await
+    }
+
+    async fn round_with(&self, photos: bool) -> Synchronised {
         let before = self.report().next;
-        self.synchroniser.begin(TENANT, false);
+        self.synchroniser.begin(TENANT, photos);
         self.until(|report| !report.running && report.next.is_some() && report.next != before).await
     }
 
@@ -231,6 +235,12 @@ fn connection(base: &str) -> Connection {
         domains: vec!["northwind.example".to_owned()],
         spf_term: String::new(),
     }
+}
+
+/// Rounds begin when they are asked for, and waiting takes no time.
+fn settings() -> Settings {
+    let every = Duration::from_secs(3600);
+    Settings { every, second: Duration::from_millis(1), photo_memory: 40_000, ..Settings::default() }
 }
 
 fn mailbox(address: &str) -> Mailbox {
@@ -348,7 +358,7 @@ impl Place {
     fn signet_on(&self, store: &Store) -> Signet {
         let mut signet = self.signet();
         let connection = self.connection.clone();
-        let settings = Settings { every: Duration::from_secs(3600), second: Duration::from_millis(1), ..Settings::default() };
+        let settings = settings();
         let connections = Arc::new(move |_: &str| Some(connection.clone()));
         signet.synchroniser = Synchroniser::new(self.caller.clone(), store.clone(), signet.directories.clone(), settings, connections);
         signet
@@ -486,10 +496,9 @@ async fn a_tenant_that_is_stopped_is_forgotten() {
 async fn pictures_are_read_and_kept_with_the_people_who_have_them() {
     let place = Place::small().await;
     let signet = place.signet();
-    signet.synchroniser.begin(TENANT, true);
     let hanna = mailbox("hanna.lindqvist@northwind.example");
     let photo = |signet: &Signet| signet.directory().and_then(|directory| directory.photo(&hanna).cloned());
-    signet.until(|report| report.next.is_some() && photo(&signet).is_some()).await;
+    signet.round_with(true).await;
     let person = signet.directory().expect("in use").person(&hanna);
     let name = photo(&signet).expect("there is one").name.clone();
     assert!(person.attributes.contains(&("photo".to_owned(), name)), "{person:?}");
@@ -500,6 +509,34 @@ async fn pictures_are_read_and_kept_with_the_people_who_have_them() {
     let again = place.signet();
     again.synchroniser.restore(TENANT, true).await.expect("restored");
     assert!(photo(&again).is_some(), "it is there before the service is asked");
+    // After some days they are asked about again, mostly with the tag that is known; and without it, which tells what is gone.
+    let change = |new: Option<(&str, &[u8])>| {
+        place.cloud.with(|world| {
+            let tenant = &mut world.tenants[0];
+            let id = tenant.find(hanna.as_str(), Kind::User).expect("she is there").id;
+            tenant.any_mut(id).expect("she is there").photo = new.map(|(tag, content)| (tag.to_owned(), content.to_vec()));
+        });
+    };
+    let asked = async |at: i64| {
+        let sql = "UPDATE directory_photo SET asked = ?1";
+        place.store.run(move |database| database.execute(sql, [at])).await.expect("written");
+        again.round_with(true).await
+    };
+    change(Some(("2", b"\xff\xd8\xffsecond")));
+    again.round_with(true).await;
+    assert!(photo(&again).is_some_and(|photo| !photo.content.ends_with(b"second")), "it is not asked for every time");
+    asked(1).await;
+    assert!(photo(&again).is_some_and(|photo| photo.content.ends_with(b"second")));
+    asked(1).await;
+    assert!(photo(&again).is_some_and(|photo| photo.content.ends_with(b"second")), "the same one is kept");
+    // Larger than all the memory for pictures.
+    change(Some(("3", &[b"\xff\xd8\xff".as_slice(), &[0; 50_000]].concat())));
+    let report = asked(1).await;
+    assert!(report.notes.iter().any(|note| note.contains("control.photo_memory")), "{:?}", report.notes);
+    assert!(photo(&again).is_some_and(|photo| photo.content.ends_with(b"second")));
+    change(None);
+    asked(4).await;
+    assert!(photo(&again).is_none());
 }
 
 /// Ends a Signet while its `number`th request is under way; false when it needs fewer.

@@ -13,6 +13,7 @@ mod scenario;
 mod server;
 mod sink;
 mod stage;
+mod synchronise;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -49,12 +50,14 @@ struct Arguments {
     only: Option<String>,
     quick: bool,
     scale: bool,
+    synchronise: bool,
+    stand_in: bool,
 }
 
 fn arguments() -> Result<Arguments> {
     let sibling = std::env::current_exe()?.with_file_name("signet");
     let rounds = Rounds { number: 5, length: Duration::from_secs(5) };
-    let mut parsed = Arguments { server: sibling, rounds, only: None, quick: false, scale: false };
+    let mut parsed = Arguments { server: sibling, rounds, only: None, quick: false, scale: false, synchronise: false, stand_in: false };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
@@ -64,12 +67,17 @@ fn arguments() -> Result<Arguments> {
             "--seconds" => parsed.rounds.length = Duration::from_secs_f64(value()?.parse()?),
             "--only" => parsed.only = Some(value()?),
             "--scale" => parsed.scale = true,
+            "--synchronise" => parsed.synchronise = true,
+            // For itself: the service that it synchronises with.
+            "--stand-in" => parsed.stand_in = true,
             "--quick" => {
                 parsed.quick = true;
                 parsed.rounds = Rounds { number: 3, length: Duration::from_secs(2) };
             }
             other => {
-                bail!("{other} is no option; there are --server FILE, --rounds NUMBER, --seconds NUMBER, --only TEXT, --quick, --scale")
+                bail!(
+                    "{other} is no option; there are --server FILE, --rounds NUMBER, --seconds NUMBER, --only TEXT, --quick, --scale, --synchronise"
+                )
             }
         }
     }
@@ -83,7 +91,15 @@ fn main() -> Result<()> {
     }
     // The generator must never be what is waited for.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let outcome = runtime.block_on(run(&arguments));
+    let outcome = runtime.block_on(async {
+        if arguments.stand_in {
+            synchronise::stand_in(&mut io::stdout()).await
+        } else if arguments.synchronise {
+            synchronise::run(&mut io::stdout()).await
+        } else {
+            run(&arguments).await
+        }
+    });
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }

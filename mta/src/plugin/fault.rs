@@ -167,7 +167,9 @@ pub enum LoadError {
     #[error("the configured plugin cannot be snapshotted: {0}")]
     Snapshot(String),
     /// An asset's name cannot be referred to.
-    #[error("the asset name `{0}` is not usable; use letters, digits, `.`, `-` and `_`, for example `logo.png`")]
+    #[error(
+        "the asset name `{0}` is not usable; use letters, digits, `.`, `-` and `_`, for example `logo.png`; `person-photo` is the name of everybody's own picture"
+    )]
     Asset(String),
     /// The host, not the plugin, failed.
     #[error("the plugin host failed while loading: {0}")]

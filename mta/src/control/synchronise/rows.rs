@@ -322,8 +322,9 @@ impl Round {
             let counted = transaction.prepare_cached(sql)?.query_row(rusqlite::params_from_iter(layers), |row| row.get::<_, i64>(0));
             counted.map(i64::unsigned_abs)
         };
-        let of = "SELECT count(*) FROM directory_person WHERE layer = ?1";
-        Ok(Shrink { missing: count(missing, &[base, self.top])?, of: count(of, &[base])? })
+        let missing = count(missing, &[base, self.top])?;
+        let of = if missing < FEW { 0 } else { count("SELECT count(*) FROM directory_person WHERE layer = ?1", &[base])? };
+        Ok(Shrink { missing, of })
     }
 
     /// Puts the round in use; whether that changed anything.

@@ -127,9 +127,11 @@ impl Seat {
     /// What is wrong; the directory in use stays.
     pub(super) fn trouble(&self, trouble: Trouble) {
         tracing::warn!(
-            event = "synchronise.trouble", tenant = %self.tenant, kind = %trouble.kind, detail = %trouble.detail,
+            event = "synchronise.trouble", tenant = %self.tenant, kind = %trouble.kind,
             "the directory could not be synchronised; the last complete one stays in use"
         );
+        // The service's words may name somebody.
+        tracing::debug!(event = "synchronise.trouble-detail", tenant = %self.tenant, detail = %trouble.detail, "what happened");
         self.edit().trouble = Some(trouble);
     }
 
