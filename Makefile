@@ -8,8 +8,9 @@ CLOUD_JUDGES := target/cloud-judges
 GRAPH_DESCRIPTION ?= ../shared/graph/graph-openapi.json
 FUZZ_SECONDS ?= 60
 
-demo: setup ## Start Signet with stand-ins for Microsoft's hosts, send the demo mail, print what happened.
-	$(CARGO) run --locked --bin signet -- demo --output target/demo
+demo: setup ## Connect a tenant at a stand-in for Microsoft's cloud, send the demo mail by the connectors made there, print what happened. BROWSER=20min: connect it yourself, in a browser.
+	$(CARGO) build --locked --bin signet --bin signet-cloud
+	tests/cloud/demo.sh "$${CARGO_TARGET_DIR:-target}/debug" target/demo $(BROWSER)
 
 test: setup judges ## All tests, with the foreign judges.
 	SIGNET_JUDGES=$(CURDIR)/$(VENV) $(CARGO) test --locked --workspace

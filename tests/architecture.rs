@@ -37,6 +37,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("store.rs", &["crate::control"], "the store does not know what it keeps"),
     ("pipeline.rs", &["std::net", "tokio::net", "rustls", "rusqlite", "crate::control"], "the pipeline knows no socket and no disk"),
     ("pipeline", &["crate::control"], "the mail path does not know the control plugin"),
+    (
+        "console",
+        &["crate::pipeline", "crate::handoff", "crate::seal", "crate::mime", "crate::smtp::session", "crate::verify"],
+        "the console shows what it is given",
+    ),
     ("control/words.rs", &["tokio", "rustls", "crate::"], "words know nobody"),
     ("control/egress/rule.rs", &["tokio", "reqwest", "crate::"], "the list is compared without I/O"),
     ("control/egress/address.rs", &["tokio", "reqwest", "crate::"], "the list is compared without I/O"),

@@ -27,7 +27,7 @@ const WAIT: Duration = Duration::from_secs(180);
 
 /// Why a trial did not succeed; fit for an administrator.
 #[derive(Debug, Error)]
-pub enum ProbeError {
+pub(crate) enum ProbeError {
     /// No such tenant is in force.
     #[error("no tenant {0} is configured")]
     UnknownTenant(String),

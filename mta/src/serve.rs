@@ -104,6 +104,7 @@ pub fn check(config: &Config) -> Result<(), StartError> {
     let engine = Engine::new(&config.plugins.engine())?;
     Service::build(config, &engine, None, now)?;
     Resolver::new(&config.dns.resolver())?;
+    control::check(config, now)?;
     for listener in &config.listeners {
         self::listener(listener, 0, now)?;
     }
@@ -138,8 +139,9 @@ impl Server {
         let (drain, drained) = watch::channel(false);
         let health = Health::new();
         let mut tasks = JoinSet::new();
-        let addresses = listen(&config, &shared, &drained, &mut tasks, now).await?;
+        // Who was synchronised before the last stop is known before the first message comes.
         let control = control::start(&config, &shared, store, &drained, &mut tasks, now).await?;
+        let addresses = listen(&config, &shared, &drained, &mut tasks, now).await?;
         let operations = operate(&config, &metrics, &health, &drained, &mut tasks).await?;
         tasks.spawn(housekeeping(Arc::clone(&shared), config.limits.memory_budget, drained));
         announce(&shared, &config);

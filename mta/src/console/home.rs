@@ -46,14 +46,21 @@ struct Item {
 }
 
 pub(super) async fn show(State(shared): State<Arc<Shared>>, Extension(visit): Extension<Visit>) -> Answered {
-    let mut tenants = Vec::new();
-    for (id, name) in shared.plane.tenants() {
+    let (mut tenants, known) = (Vec::new(), shared.plane.tenants());
+    let mut layout = Layout::new(&visit, "Home", "home");
+    // Where there is one tenant only, its pages are in the navigation from the beginning.
+    let single = known.len() == 1;
+    for (id, name) in known {
         tenants.push(match shared.plane.overview(&id).await {
+            Ok(overview) if single => {
+                layout = Layout::of(&visit, &overview, "Home", "home");
+                card(&overview, shared.directory.rules(&id).await, visit.is(Role::Owner))
+            }
             Ok(overview) => card(&overview, shared.directory.rules(&id).await, visit.is(Role::Owner)),
             Err(trouble) => unknown(&id, name, trouble),
         });
     }
-    Ok(page(StatusCode::OK, &HomePage { layout: Layout::new(&visit, "Home", "home"), tenants }))
+    Ok(page(StatusCode::OK, &HomePage { layout, tenants }))
 }
 
 fn unknown(id: &str, name: String, trouble: Trouble) -> Card {

@@ -7,8 +7,8 @@ use url::Url;
 
 use crate::control::credentials::BrowserBinding;
 use crate::control::plane::{ControlPlane, Invitation, Return};
-use crate::control::report::{Overview, People, Senders, Trouble};
-use crate::control::words::{Goal, Group, Plan, SpfAdvice, Status};
+use crate::control::report::{Comparison, Overview, People, Senders, Trouble};
+use crate::control::words::{Goal, Group, Plan, SpfAdvice};
 
 /// An answer that may take time.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -48,7 +48,7 @@ pub trait Plane: Send + Sync + 'static {
     /// Uses it up.
     fn redeem<'a>(&'a self, token: &'a str) -> Outcome<'a, String>;
     /// Drift and the two groups.
-    fn status<'a>(&'a self, tenant: &'a str) -> Outcome<'a, Status>;
+    fn status<'a>(&'a self, tenant: &'a str) -> Outcome<'a, Comparison>;
     /// SPF records.
     fn spf<'a>(&'a self, tenant: &'a str) -> Outcome<'a, Vec<SpfAdvice>>;
     /// A round now.
@@ -119,7 +119,7 @@ impl Plane for ControlPlane {
         Box::pin(self.redeem(token))
     }
 
-    fn status<'a>(&'a self, tenant: &'a str) -> Outcome<'a, Status> {
+    fn status<'a>(&'a self, tenant: &'a str) -> Outcome<'a, Comparison> {
         Box::pin(self.status(tenant))
     }
 

@@ -12,7 +12,7 @@ use super::Shared;
 use super::guard::Visit;
 use super::show::{self, Answered, Layout, StepLine, page, segment};
 use crate::config::Role;
-use crate::control::report::{Choices, Overview};
+use crate::control::report::{Choices, Comparison, Overview};
 use crate::control::words::{Listed, SpfAdvice};
 
 #[derive(Template)]
@@ -39,6 +39,7 @@ struct SettingsPage<'a> {
 struct StatusPage {
     layout: Layout,
     id: String,
+    compared: bool,
     drift: Vec<StepLine>,
     lists: [List; 2],
     notes: Vec<String>,
@@ -114,7 +115,7 @@ fn to_settings(tenant: &str) -> axum::response::Response {
 
 pub(super) async fn status(State(shared): State<Arc<Shared>>, Extension(visit): Extension<Visit>, Path(tenant): Path<String>) -> Answered {
     let overview = shared.plane.overview(&tenant).await?;
-    let status = shared.plane.status(&tenant).await?;
+    let Comparison { compared, status } = shared.plane.status(&tenant).await?;
     let lists = [
         List {
             title: "Routed, but not synchronised",
@@ -132,6 +133,7 @@ pub(super) async fn status(State(shared): State<Arc<Shared>>, Extension(visit): 
     let template = StatusPage {
         layout: Layout::of(&visit, &overview, "Check", "settings"),
         id: segment(&tenant),
+        compared,
         drift: status.drift.iter().map(StepLine::planned).collect(),
         lists,
         notes: status.notes,

@@ -3,16 +3,14 @@
 //! One [`ControlPlane`] a process. It answers from memory and the store at once; what takes time (applying a plan, synchronising) runs on tasks of its
 //! own and is seen through [`ControlPlane::overview`].
 
-#![allow(clippy::result_large_err, reason = "trouble is told to people, with all that they need; nobody returns it often")]
-
 use std::sync::Arc;
 
 use url::Url;
 
 use super::credentials::{ADMINISTRATOR, BrowserBinding, DIRECTORY, EXCHANGE, Purpose};
 use super::onboarding::{Choice, Desk, Event, Foundation, KeepError, Kept, Office, Record, of_call, of_credential, stage_trouble};
-use super::report::{Overview, People, Senders, Stage, Trouble};
-use super::words::{Action, Goal, Group, Organisation, Plan, SpfAdvice, Status};
+use super::report::{Comparison, Overview, People, Senders, Stage, Trouble};
+use super::words::{Action, Goal, Group, Organisation, Plan, SpfAdvice};
 
 /// Suggestions at once.
 const SUGGESTIONS: u32 = 10;
@@ -254,14 +252,15 @@ impl ControlPlane {
     }
 
     /// Drift and the two-group report; without an authorisation that has not ended, the report alone.
-    pub async fn status(&self, tenant: &str) -> Result<Status, Trouble> {
+    pub async fn status(&self, tenant: &str) -> Result<Comparison, Trouble> {
         let desk = self.office.desk(tenant)?;
         let record = desk.record().await;
         let Some(connected) = &record.connected else {
             return Err(stage_trouble("This tenant is not connected.", "Choose Connect and sign in.", self.office.now()));
         };
+        let compared = self.office.connection(desk, connected).credentials.iter().any(|handle| handle == EXCHANGE);
         match self.office.read_status(desk, connected).await {
-            Ok(status) => Ok(status),
+            Ok(status) => Ok(Comparison { compared, status }),
             Err(error) => Err(self.office.explained(desk, &error, &[DIRECTORY]).await),
         }
     }

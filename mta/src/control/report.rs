@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::words::{Administrator, Cause, Goal, Group, Organisation, Problem, Progress, Step};
+use super::words::{Administrator, Cause, Goal, Group, Organisation, Problem, Progress, Status, Step};
 
 /// How far the connection of a tenant is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,6 +188,16 @@ pub struct Synchronised {
     pub trouble: Option<Trouble>,
     /// What an operator should know, without personal data.
     pub notes: Vec<String>,
+}
+
+/// How the service differs from what was set up, as far as that could be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Whether connectors and rule were compared: only while an administrator's authorisation has not ended.
+    pub compared: bool,
+    /// What was found.
+    #[serde(flatten)]
+    pub status: Status,
 }
 
 /// Everything about one tenant's connection.

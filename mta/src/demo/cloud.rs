@@ -44,24 +44,24 @@ pub enum CloudError {
 }
 
 /// The stand-in.
-pub struct Cloud {
+pub(super) struct Cloud {
     file: Value,
     http: reqwest::Client,
 }
 
 /// How the stand-in's rules take a message.
-pub struct Way {
+pub(super) struct Way {
     /// The connector by which it leaves; none when it does not go to Signet.
-    pub connector: Option<String>,
+    pub(super) connector: Option<String>,
     /// Fields that the rule adds.
-    pub fields: Vec<(String, String)>,
+    pub(super) fields: Vec<(String, String)>,
     /// What each rule said.
-    pub said: Vec<String>,
+    pub(super) said: Vec<String>,
 }
 
 impl Cloud {
     /// Reads the file that the stand-in writes when it listens.
-    pub fn load(path: &Path) -> Result<Self, CloudError> {
+    pub(super) fn load(path: &Path) -> Result<Self, CloudError> {
         let fail = |reason: String| CloudError::File { path: path.to_owned(), reason };
         let text = std::fs::read_to_string(path).map_err(|error: io::Error| fail(error.to_string()))?;
         let file: Value = serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
@@ -74,7 +74,7 @@ impl Cloud {
     }
 
     /// `[control]` for Signet's configuration.
-    pub fn control(&self) -> String {
+    pub(super) fn control(&self) -> String {
         let base = self.text(&["base"]);
         let roots = self.file["authority"].as_str().map_or(String::new(), |file| format!("roots = {file:?}\n"));
         let mut text = format!(
@@ -98,7 +98,7 @@ impl Cloud {
     }
 
     /// Does what a person does on the pages: signs in and accepts. Gives the address that the browser is sent back to.
-    pub async fn sign_in(&self, url: &Url, login: &str, password: &str) -> Result<Url, CloudError> {
+    pub(super) async fn sign_in(&self, url: &Url, login: &str, password: &str) -> Result<Url, CloudError> {
         let mut answer = self.http.get(url.clone()).send().await.map_err(failed)?;
         for _ in 0..PAGES {
             if let Some(location) = answer.headers().get("location") {
@@ -127,7 +127,7 @@ impl Cloud {
     }
 
     /// Which way a message takes.
-    pub async fn route(&self, sender: &str, content: &[u8]) -> Result<Way, CloudError> {
+    pub(super) async fn route(&self, sender: &str, content: &[u8]) -> Result<Way, CloudError> {
         let calendar =
             matches!(Message::parse(Bytes::copy_from_slice(content)).class(), Class::Passed(class) if class.as_str() == "calendar");
         let (class, fields) = (if calendar { "Calendaring" } else { "" }, fields(content));
@@ -143,7 +143,7 @@ impl Cloud {
     }
 
     /// The connector that lets in a host with these names in its certificate, if there is one.
-    pub async fn accepts(&self, certificate_names: &[String]) -> Result<Option<String>, CloudError> {
+    pub(super) async fn accepts(&self, certificate_names: &[String]) -> Result<Option<String>, CloudError> {
         let answer = self.ask("accept", &json!({"certificate_names": certificate_names})).await?;
         Ok(answer["connector"].as_str().map(str::to_owned))
     }
@@ -157,7 +157,7 @@ impl Cloud {
     }
 
     /// The first account of that standing, and its password.
-    pub fn account(&self, role: &str) -> Option<(String, String)> {
+    pub(super) fn account(&self, role: &str) -> Option<(String, String)> {
         let accounts = self.file["accounts"].as_array()?;
         let account = accounts.iter().find(|account| account.to_string().contains(role))?;
         let text = |key: &str| account[key].as_str().map(str::to_owned);

@@ -30,6 +30,7 @@ use crate::control::words::{Trial, Word};
 use crate::plugin::{ControlLimits, Controller, Engine};
 use crate::probe;
 use crate::service::{SWEEP_INTERVAL, Shared};
+use crate::smtp::auth::Logins;
 use crate::store::Store;
 use crate::tls::{CertificateFiles, ClientAuthentication, Roots, ServerTls, ServerTlsSettings, TlsError};
 
@@ -82,6 +83,14 @@ fn application(configured: &config::Application) -> Result<credentials::Applicat
     Ok(credentials::Application { client_id, credential })
 }
 
+fn controller(control: &config::Control) -> Result<Controller, StartError> {
+    let limits = ControlLimits { deadline: control.call_deadline, ..ControlLimits::default() };
+    let engine = Engine::new(&limits.engine())?;
+    let component = control.plugin.as_ref().map_or(crate::DEFAULT_CONTROLLER, |plugin| &plugin.wasm);
+    let controller = Controller::load(&engine, component, &limits);
+    controller.map_err(|error| StartError::Control(format!("control.plugin: the plugin does not load: {error}")))
+}
+
 /// The plugin with everything around a call.
 pub(super) fn caller(
     control: &config::Control,
@@ -89,11 +98,7 @@ pub(super) fn caller(
     credentials: &Arc<Credentials>,
     store: Store,
 ) -> Result<Caller, StartError> {
-    let limits = ControlLimits { deadline: control.call_deadline, ..ControlLimits::default() };
-    let engine = Engine::new(&limits.engine())?;
-    let component = control.plugin.as_ref().map_or(crate::DEFAULT_CONTROLLER, |plugin| &plugin.wasm);
-    let controller = Controller::load(&engine, component, &limits);
-    let controller = controller.map_err(|error| StartError::Control(format!("control.plugin: the plugin does not load: {error}")))?;
+    let controller = controller(control)?;
     let settings = EgressSettings {
         rules: control.egress.clone(),
         private_networks: control.private_networks.clone(),
@@ -108,8 +113,28 @@ pub(super) fn caller(
     Ok(Caller::new(Arc::new(controller), Arc::new(egress), store, control.recordings.clone()))
 }
 
+/// Without a console no browser comes back; the address is only to be valid.
+const NO_CONSOLE: &str = "http://127.0.0.1";
+
 /// How often the console's certificate files are looked at.
 const CERTIFICATE_RELOAD: Duration = Duration::from_secs(60);
+
+/// Everything that [`start`] would refuse and that needs no port: keys, certificates, the plugin, the names of the console's users.
+pub(super) fn check(config: &Config, now: SystemTime) -> Result<(), StartError> {
+    let Some(control) = &config.control else { return Ok(()) };
+    credentials(control, config.console.as_ref().map_or(NO_CONSOLE, |console| &console.url), now)?;
+    controller(control)?;
+    let Some(console) = &config.console else { return Ok(()) };
+    let users = console.users.iter().map(|user| (user.name.clone(), user.keys.clone()));
+    Logins::new(users, &[0; 32]).map_err(|error| StartError::Control(format!("console.user: {error}")))?;
+    console
+        .tls
+        .as_ref()
+        .map(|files| console_tls(files, now))
+        .transpose()
+        .map(drop)
+        .map_err(|error| StartError::Tls { address: console.address, error: Box::new(error) })
+}
 
 /// What is running.
 pub(super) struct Running {
@@ -143,8 +168,8 @@ pub(super) async fn start(
         Some(console) => Some(super::bind(console.address).await?),
         None => None,
     };
-    let url = config.console.as_ref().map_or_else(|| "http://127.0.0.1".to_owned(), |console| console.url.clone());
-    let credentials = Arc::new(credentials(control, &url, now)?);
+    let url = config.console.as_ref().map_or(NO_CONSOLE, |console| &console.url);
+    let credentials = Arc::new(credentials(control, url, now)?);
     let caller = caller(control, shared, &credentials, store.clone())?;
     let tenants: Vec<ConnectedTenant> = config.tenants.iter().filter_map(|tenant| ConnectedTenant::of(tenant)).collect();
     let word = |name: &str, value: &str| Word { name: name.to_owned(), value: value.to_owned() };

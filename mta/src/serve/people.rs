@@ -58,7 +58,9 @@ impl DirectoryView for People {
             if !directory.contains(&mailbox) {
                 return Ok(None);
             }
-            let Person { attributes, groups, .. } = directory.person(&mailbox);
+            let Person { attributes, mut groups, .. } = directory.person(&mailbox);
+            // A synchronised group is known by its id and addresses as well, for rules; its name is enough for people.
+            groups.retain(|group| uuid::Uuid::try_parse(group).is_err() && !group.contains('@'));
             Ok(Some(PersonView { address: mailbox.as_str().to_owned(), attributes, groups }))
         })
     }

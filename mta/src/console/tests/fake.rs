@@ -8,7 +8,9 @@ use crate::console::plane::{Answer, Outcome, Plane};
 use crate::console::view::{DirectoryView, Found, PersonView, RulesView, SignatureView};
 use crate::control::credentials::BrowserBinding;
 use crate::control::plane::{Invitation, Return};
-use crate::control::report::{Choices, Overview, People, Senders, Stage, StepRecord, StepState, Synchronised, Trouble, Way, Work};
+use crate::control::report::{
+    Choices, Comparison, Overview, People, Senders, Stage, StepRecord, StepState, Synchronised, Trouble, Way, Work,
+};
 use crate::control::words::{
     Action, Administrator, Difference, Goal, Group, Listed, Organisation, Plan, Progress, SpfAdvice, Standing, Status, Step,
 };
@@ -278,7 +280,7 @@ impl Plane for Fake {
         Box::pin(async move { outcome })
     }
 
-    fn status<'a>(&'a self, tenant: &'a str) -> Outcome<'a, Status> {
+    fn status<'a>(&'a self, tenant: &'a str) -> Outcome<'a, Comparison> {
         self.answer(format!("status {tenant}"), |state| {
             let word = &state.word;
             let listed = |name: &str| Listed {
@@ -286,14 +288,15 @@ impl Plane for Fake {
                 name: format!("{name}{word}"),
                 address: format!("{name}{word}@contoso.example"),
             };
-            Status {
+            let status = Status {
                 drift: vec![step(word, "rule", "Mail-flow rule", Action::Change)],
                 routed_only: vec![listed("Bea"), listed("Cem")],
                 routed_only_count: 140,
                 synchronised_only: Vec::new(),
                 synchronised_only_count: 0,
                 notes: vec![format!("The rule is not the first.{word}")],
-            }
+            };
+            Comparison { compared: true, status }
         })
     }
 

@@ -17,8 +17,6 @@
 //! reads the people of the new choice while the old routing is still in force. Everything here is kept over a restart but the administrator's
 //! tokens: a plan that was under way then waits for somebody to sign in again, and goes on at the first step that is not done.
 
-#![allow(clippy::result_large_err, reason = "trouble is told to people, with all that they need; nobody returns it often")]
-
 mod arrive;
 mod desk;
 mod drive;
