@@ -2,6 +2,7 @@
 //!
 //! [`harness`] starts Signet in this process with stand-ins around it; `process` runs the real binary.
 
+mod connect;
 mod control;
 mod corpus;
 mod envelope;

@@ -474,7 +474,11 @@ fn a_tenant_is_connected_with_what_its_configuration_says() {
         let connection = "[tenant.seal.loop]\nkey_file = \"keys/loop.key\"\nword = \"v4Jq7GZ9mT2c\"\nword_header = \"X-Northwind\"\n\
                           [tenant.connection]\ncertificate_domain = \"k7q2m4x9.smtp.signet.example\"";
         let tenant = TenantSetup { return_plain: true, ..TenantSetup::northwind() }.more(connection);
-        let setup = Setup::new().listener(PLAIN).section("control", control).file("keys/app.txt", "a~secret~of~an~application");
+        let setup = Setup::new()
+            .listener(PLAIN)
+            .section("state", "directory = \"keys\"")
+            .section("control", control)
+            .file("keys/app.txt", "a~secret~of~an~application");
         let with = setup.tenant(tenant).tenant(TenantSetup { return_plain: true, ..TenantSetup::new("south", "southwind.example") });
         let around = with.surroundings().await;
         let config = Config::load(&around.configuration).unwrap_or_else(|errors| panic!("{errors}"));

@@ -11,13 +11,13 @@
 //!
 //! [`config`] makes the parsed configuration, `service` makes it ready to use, [`serve`] starts, reloads and stops. [`directory`] knows
 //! people and groups, [`store`] keeps the little that must outlive the process, [`telemetry`] shows operators what happens, [`demo`] shows
-//! newcomers, [`signatures`] lets rules and templates be tried. [`control`] is what the control plugin may reach, [`console`] the pages on
-//! which it is used.
+//! newcomers, [`signatures`] lets rules and templates be tried. [`control`] connects tenants and keeps their people in step, through what the control
+//! plugin may reach; [`console`] is the pages and the API on which that is used, [`remote`] the same from a terminal, and `probe` tries the way before mail takes it.
 //!
 //! # Invariants
 //!
 //! No envelope without a [`tenant::Permit`]; no edit before [`verify::Verified`]; no edit after [`seal::Sealed`]; no 250 without
-//! [`handoff::HandedOff`]. Attachments are never copied. Message content is never logged and never written to disk. Leaves do no I/O.
+//! [`handoff::HandedOff`], but for a trial of the way, which is addressed to Signet itself. Attachments are never copied. Message content is never logged and never written to disk. Leaves do no I/O.
 
 pub mod address;
 pub mod authentication_results;

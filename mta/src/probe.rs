@@ -177,3 +177,51 @@ fn explain(verdict: &Verdict) -> String {
 fn text(wire: &[u8]) -> String {
     String::from_utf8_lossy(wire).trim_end().replace("\r\n", " / ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sender() -> Mailbox {
+        Mailbox::parse("signet-probe@k7q2m4x9.smtp.signet.example").expect("an address")
+    }
+
+    #[test]
+    fn the_message_names_itself_in_the_recipient_and_asks_nobody_for_anything() {
+        let message = message(&sender(), "signet-probe-0@smtp.signet.example", UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+        let text = std::str::from_utf8(&message).expect("ASCII");
+        assert!(text.is_ascii() && text.lines().all(|line| line.len() < 200) && !text.replace("\r\n", "").contains(['\r', '\n']));
+        insta::assert_snapshot!(text.replace("\r\n", "\n"), @"");
+    }
+
+    #[test]
+    fn words_are_fresh_and_tell_whose_they_are() {
+        let [first, second] = [word(&sender()).expect("random"), word(&sender()).expect("random")];
+        assert_ne!(first, second);
+        assert!(first.starts_with("signet-probe-") && first.ends_with("-k7q2m4x9") && first.len() <= 64, "{first}");
+    }
+
+    #[test]
+    fn only_trials_of_the_refused_sender_fail_when_a_peer_is_refused() {
+        let probes = Probes::default();
+        let mut waiting: Vec<_> = ["signet-probe-1-one", "signet-probe-2-two"]
+            .map(|word| {
+                let (done, waiting) = oneshot::channel();
+                probes.locked().insert(word.to_owned(), Trial { tenant: TenantId::new("t"), done });
+                waiting
+            })
+            .into();
+        let verdict =
+            Verdict { factors: vec![Factor { name: "network", agrees: false, value: "192.0.2.9".to_owned() }], reason: "a stranger" };
+        for path in ["somebody@one.example", "signet-probe@three.example"] {
+            probes.refused(&ReversePath::parse(path).expect("a path"), &verdict);
+        }
+        assert!(waiting.iter_mut().all(|waiting| waiting.try_recv().is_err()));
+        probes.refused(&ReversePath::parse("signet-probe@one.example").expect("a path"), &verdict);
+        let told = waiting[0].try_recv().expect("told");
+        assert_eq!(told, Err("a stranger: network was \"192.0.2.9\"".to_owned()));
+        assert!(waiting[1].try_recv().is_err());
+        assert!(probes.expects(Mailbox::parse("signet-probe-2-two@smtp.signet.example").ok().as_ref()));
+        assert!(!probes.expects(Mailbox::parse("signet-probe-1-one@smtp.signet.example").ok().as_ref()));
+    }
+}

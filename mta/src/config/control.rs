@@ -259,8 +259,9 @@ fn application(
         ApplicationCredential::Secret(path)
     } else {
         // It names an application and no host, so it is not held to what a listener's must be.
-        source.required(&raw.certificate, missing("certificate"), "\"tls/entra.pem\"", units::text)?;
-        source.required(&raw.key, missing("key"), "\"tls/entra.key\"", units::text)?;
+        let certificate = source.required(&raw.certificate, missing("certificate"), "\"tls/entra.pem\"", units::text);
+        let key = source.required(&raw.key, missing("key"), "\"tls/entra.key\"", units::text);
+        (certificate?, key?);
         let (chain, _) = source.file(&raw.certificate, "\"tls/entra.pem\"", CERTIFICATE)?;
         let (key, _) = source.secret_file(&raw.key, "\"tls/entra.key\"")?;
         ApplicationCredential::Certificate(CertificateFiles { chain, key })

@@ -10,6 +10,7 @@ pub mod control;
 pub mod entra;
 pub mod exchange;
 pub mod faults;
+pub mod file;
 pub mod graph;
 pub mod random;
 pub mod seed;
