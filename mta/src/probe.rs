@@ -4,7 +4,7 @@
 //! Its sender is one that nobody has, in the domain of the tenant's certificate; its recipient is a fresh word at our own name, so that whatever the
 //! tenant's mail service does with it, no person gets it. When it comes back it has arrived: Signet is where it was going. It is attributed to its
 //! tenant by all factors that the configuration demands, as any message is, and what does not agree is the answer to the trial. It is not authenticated,
-//! not signed and not passed on. Nobody outside can make a trial succeed: the word has 128 random bits.
+//! not signed and not passed on. Nobody outside can make a trial succeed, or fail: the word has 128 random bits, and who is refused ends no trial.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -56,6 +56,10 @@ pub(crate) struct Probes {
 
 struct Trial {
     tenant: TenantId,
+    /// Whose message it is, as [`Mailbox::key`].
+    sender: String,
+    /// Why a peer was refused that said to have it. It may have been anybody, so the trial goes on.
+    refusal: Option<String>,
     done: oneshot::Sender<Result<(), String>>,
 }
 
@@ -70,18 +74,11 @@ impl Probes {
         recipient.is_some_and(|mailbox| self.locked().contains_key(mailbox.local()))
     }
 
-    /// The peer was refused at MAIL: the trials of tenants whose sender it is have failed.
+    /// A peer was refused at MAIL that names the sender of a trial: where the message does not come otherwise, that may be why.
     pub(crate) fn refused(&self, reverse_path: &ReversePath, verdict: &Verdict) {
-        if !Self::is_sender(reverse_path) {
-            return;
-        }
-        let domain = reverse_path.mailbox().map(|mailbox| mailbox.domain().to_string()).unwrap_or_default();
-        let mut waiting = self.locked();
-        let failed: Vec<String> =
-            waiting.iter().filter(|(word, _)| word.ends_with(&suffix(&domain))).map(|(word, _)| word.clone()).collect();
-        for trial in failed.iter().filter_map(|word| waiting.remove(word)) {
-            // Nobody may be waiting any more.
-            trial.done.send(Err(explain(verdict))).ok();
+        let Some(sender) = reverse_path.mailbox().filter(|_| Self::is_sender(reverse_path)).map(Mailbox::key) else { return };
+        for trial in self.locked().values_mut().filter(|trial| trial.sender == sender) {
+            trial.refusal = Some(explain(verdict));
         }
     }
 
@@ -108,15 +105,18 @@ impl Probes {
 pub(crate) async fn probe(shared: &Shared, tenant: &str, sender: &Mailbox, host: &str, names: &dyn Resolve) -> Result<(), ProbeError> {
     let id = TenantId::new(tenant);
     let site = shared.service().site(&id).ok_or_else(|| ProbeError::UnknownTenant(tenant.to_owned()))?;
-    let word = word(sender)?;
+    let word = word()?;
     let (done, arrived) = oneshot::channel();
-    shared.probes.locked().insert(word.clone(), Trial { tenant: id, done });
+    shared.probes.locked().insert(word.clone(), Trial { tenant: id, sender: sender.key(), refusal: None, done });
     let outcome = async {
         let message = message(sender, &format!("{word}@{host}"), SystemTime::now());
         send(&site.route.target(), names, sender, &format!("{word}@{host}"), message).await.map_err(ProbeError::Sending)?;
         match tokio::time::timeout(WAIT, arrived).await {
             Ok(Ok(verdict)) => verdict.map_err(ProbeError::Refused),
-            Ok(Err(_)) | Err(_) => Err(ProbeError::Lost { host: host.to_owned() }),
+            Ok(Err(_)) | Err(_) => {
+                let refusal = shared.probes.locked().get(&word).and_then(|trial| trial.refusal.clone());
+                Err(refusal.map_or_else(|| ProbeError::Lost { host: host.to_owned() }, ProbeError::Refused))
+            }
         }
     };
     let outcome = outcome.await;
@@ -154,17 +154,12 @@ fn message(sender: &Mailbox, recipient: &str, now: SystemTime) -> Bytes {
     ))
 }
 
-/// A fresh local part that tells which sender it goes with.
-fn word(sender: &Mailbox) -> Result<String, ProbeError> {
+/// A fresh local part, of fewer octets than the 64 of RFC 5321 section 4.5.3.1.1.
+fn word() -> Result<String, ProbeError> {
     let mut random = [0; 16];
     aws_lc_rs::rand::fill(&mut random).map_err(|_| ProbeError::Random)?;
     let random: String = random.iter().map(|octet| format!("{octet:02x}")).collect();
-    Ok(format!("{NAME}-{random}{}", suffix(sender.domain().as_str())))
-}
-
-/// The first label of the certificate's domain: no other tenant has it under the same name.
-fn suffix(domain: &str) -> String {
-    format!("-{}", domain.split('.').next().unwrap_or_default().to_ascii_lowercase())
+    Ok(format!("{NAME}-{random}"))
 }
 
 fn explain(verdict: &Verdict) -> String {
@@ -191,37 +186,47 @@ mod tests {
         let message = message(&sender(), "signet-probe-0@smtp.signet.example", UNIX_EPOCH + Duration::from_secs(1_800_000_000));
         let text = std::str::from_utf8(&message).expect("ASCII");
         assert!(text.is_ascii() && text.lines().all(|line| line.len() < 200) && !text.replace("\r\n", "").contains(['\r', '\n']));
-        insta::assert_snapshot!(text.replace("\r\n", "\n"), @"");
+        insta::assert_snapshot!(text.replace("\r\n", "\n"), @r"
+        Date: Fri, 15 Jan 2027 08:00:00 +0000
+        From: Signet <signet-probe@k7q2m4x9.smtp.signet.example>
+        To: <signet-probe-0@smtp.signet.example>
+        Message-ID: <signet-probe-0@k7q2m4x9.smtp.signet.example>
+        Subject: Trial of the way through Signet
+        MIME-Version: 1.0
+        Content-Type: text/plain; charset=us-ascii
+
+        Signet sends this message to itself, to see whether mail comes back. Nobody needs to do anything about it.
+        ");
     }
 
     #[test]
-    fn words_are_fresh_and_tell_whose_they_are() {
-        let [first, second] = [word(&sender()).expect("random"), word(&sender()).expect("random")];
+    fn words_are_fresh_and_fit_into_a_local_part() {
+        let [first, second] = [word().expect("random"), word().expect("random")];
         assert_ne!(first, second);
-        assert!(first.starts_with("signet-probe-") && first.ends_with("-k7q2m4x9") && first.len() <= 64, "{first}");
+        assert!(first.starts_with("signet-probe-") && first.len() <= 64, "{first}");
     }
 
     #[test]
-    fn only_trials_of_the_refused_sender_fail_when_a_peer_is_refused() {
+    fn a_refused_peer_ends_no_trial_and_is_remembered_for_its_sender_only() {
         let probes = Probes::default();
-        let mut waiting: Vec<_> = ["signet-probe-1-one", "signet-probe-2-two"]
-            .map(|word| {
+        let mut waiting: Vec<_> = ["one", "two"]
+            .map(|name| {
                 let (done, waiting) = oneshot::channel();
-                probes.locked().insert(word.to_owned(), Trial { tenant: TenantId::new("t"), done });
+                let trial = Trial { tenant: TenantId::new("t"), sender: format!("signet-probe@{name}.example"), refusal: None, done };
+                probes.locked().insert(format!("signet-probe-{name}"), trial);
                 waiting
             })
             .into();
         let verdict =
             Verdict { factors: vec![Factor { name: "network", agrees: false, value: "192.0.2.9".to_owned() }], reason: "a stranger" };
-        for path in ["somebody@one.example", "signet-probe@three.example"] {
+        for path in ["somebody@one.example", "signet-probe@one.evil.example", "SIGNET-PROBE@two.example", "signet-probe@one.example"] {
             probes.refused(&ReversePath::parse(path).expect("a path"), &verdict);
         }
         assert!(waiting.iter_mut().all(|waiting| waiting.try_recv().is_err()));
-        probes.refused(&ReversePath::parse("signet-probe@one.example").expect("a path"), &verdict);
-        let told = waiting[0].try_recv().expect("told");
-        assert_eq!(told, Err("a stranger: network was \"192.0.2.9\"".to_owned()));
-        assert!(waiting[1].try_recv().is_err());
-        assert!(probes.expects(Mailbox::parse("signet-probe-2-two@smtp.signet.example").ok().as_ref()));
-        assert!(!probes.expects(Mailbox::parse("signet-probe-1-one@smtp.signet.example").ok().as_ref()));
+        let refusal = |word: &str| probes.locked()[word].refusal.clone();
+        assert_eq!(refusal("signet-probe-one"), Some("a stranger: network was \"192.0.2.9\"".to_owned()));
+        assert_eq!(refusal("signet-probe-two"), None);
+        assert!(probes.expects(Mailbox::parse("signet-probe-two@smtp.signet.example").ok().as_ref()));
+        assert!(!probes.expects(Mailbox::parse("signet-probe-three@smtp.signet.example").ok().as_ref()));
     }
 }

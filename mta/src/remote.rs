@@ -307,7 +307,7 @@ fn print(value: &Value, depth: usize, out: &mut String) {
         }
         Value::Array(items) => {
             for item in items {
-                match plain("", item) {
+                match plain("-", item) {
                     Some(text) => out.push_str(&format!("{indent}- {text}\n")),
                     None => {
                         let mut inner = String::new();
@@ -333,9 +333,9 @@ fn plain(name: &str, value: &Value) -> Option<String> {
             Some(time.map_or_else(|| number.to_string(), |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()))
         }
         Value::Bool(flag) => Some(if *flag { "yes" } else { "no" }.to_owned()),
+        // An item of a list that is a list: the name and the value of an attribute.
         Value::Array(pair) => match pair.as_slice() {
-            // An attribute: its name and its value.
-            [Value::String(name), Value::String(value)] if !value.contains('\n') => Some(format!("{name}: {value}")),
+            [Value::String(key), Value::String(value)] if name == "-" && !value.contains('\n') => Some(format!("{key}: {value}")),
             _ => None,
         },
         Value::Null | Value::Object(_) => None,
@@ -380,6 +380,7 @@ mod tests {
     fn an_answer_is_printed_as_names_and_values_without_what_is_empty() {
         let answer = json!({
             "name": "Northwind", "stage": "connected", "trouble": null, "connected_since": 1_800_000_000_000_u64, "people": 12,
+            "changed": ["Added a domain.", "Verified it."],
             "work": {"steps": [{"title": "Rule", "state": "done"}, {"title": "Trial", "state": "waiting"}], "notes": []},
             "attributes": [["city", "Hamburg"]],
         });
@@ -388,6 +389,9 @@ mod tests {
         insta::assert_snapshot!(text, @r"
         attributes:
           - city: Hamburg
+        changed:
+          - Added a domain.
+          - Verified it.
         connected_since: 2027-01-15 08:00:00 UTC
         name: Northwind
         people: 12

@@ -28,6 +28,7 @@ use x509_parser::prelude::FromDer;
 
 use crate::message::{ClientCertificate, Tls};
 
+pub(crate) use files::names_in;
 pub use files::{CertificateFiles, Roots, TlsError};
 
 /// Whether a listener asks its clients for a certificate.

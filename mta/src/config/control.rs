@@ -19,7 +19,7 @@ use super::{Component, Seal};
 use crate::address::Domain;
 use crate::control::egress::Rule;
 use crate::smtp::auth::StoredKeys;
-use crate::tls::{CertificateFiles, Roots};
+use crate::tls::{CertificateFiles, ClientTlsSettings, Roots, names_in};
 
 const MIB: u64 = 1024 * 1024;
 /// Octets of a PEM file with a certificate; a chain has some ten thousand.
@@ -212,6 +212,9 @@ pub struct Connection {
 pub(super) fn control(source: &mut Source<'_>, section: &Section<RawControl>, component_size: u64) -> Option<Control> {
     section.span.as_ref()?;
     let raw = &section.body;
+    if raw.egress.items.is_empty() {
+        source.warn(section.missing("control.egress"), "nothing is on it, so no tenant can be connected or read".to_owned());
+    }
     let base = |source: &mut Source<'_>, leaf: &Leaf, default: &str| {
         source.value(leaf, &format!("{default:?}"), url).unwrap_or_else(|| default.to_owned())
     };
@@ -261,7 +264,7 @@ fn application(
         // It names an application and no host, so it is not held to what a listener's must be.
         let certificate = source.required(&raw.certificate, missing("certificate"), "\"tls/entra.pem\"", units::text);
         let key = source.required(&raw.key, missing("key"), "\"tls/entra.key\"", units::text);
-        (certificate?, key?);
+        certificate.and(key)?;
         let (chain, _) = source.file(&raw.certificate, "\"tls/entra.pem\"", CERTIFICATE)?;
         let (key, _) = source.secret_file(&raw.key, "\"tls/entra.key\"")?;
         ApplicationCredential::Certificate(CertificateFiles { chain, key })
@@ -355,6 +358,20 @@ pub(super) fn connection(
         spf_term: source.value(&raw.spf_term, "\"include:spf.signet.example\"", spf_term).unwrap_or_default(),
         photos: source.flag(&raw.photos, false),
     })
+}
+
+/// The tenant takes mail back from whoever has the certificate domain in the certificate of `tenant.return`.
+pub(super) fn check_certificate(source: &mut Source<'_>, tenant: &Section<RawTenant>, connection: &Connection, tls: &ClientTlsSettings) {
+    let place = certificate_place(tenant).unwrap_or_default();
+    let names = tls.certificate.as_ref().map(|files| names_in(&files.chain)).unwrap_or_default();
+    let domain = connection.certificate_domain.as_str();
+    if names.is_empty() {
+        let message = format!("needs a certificate in [tenant.return] that bears {domain:?}: by it the tenant knows its mail again");
+        source.error(At::Span(place), message, Some("certificate = \"tls/example.pem\" in [tenant.return]".to_owned()));
+    } else if !names.iter().any(|name| name == domain) {
+        let message = format!("{domain:?} is not in the certificate of tenant.return, which bears {}", names.join(", "));
+        source.wrong(&At::Span(place), message, &format!("{:?}", names[0]));
+    }
 }
 
 /// Where the name stands that the tenant alone may have.

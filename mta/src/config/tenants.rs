@@ -70,6 +70,9 @@ fn tenant(source: &mut Source<'_>, section: &Section<RawTenant>, around: &Surrou
     let seal = seal(source, &raw.seal, &domains);
     let connection = control::connection(source, section, id.as_deref(), &seal, around.hostname, around.controlled);
     let route = route(source, section);
+    if let (Some(connection), Some(tls)) = (&connection, &route.tls) {
+        control::check_certificate(source, section, connection, tls);
+    }
     let table = section.span.clone().unwrap_or_default();
     let places = Places {
         certificate_domain: control::certificate_place(section).unwrap_or_default(),

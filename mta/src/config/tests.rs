@@ -156,8 +156,10 @@ word = "v4Jq7GZ9mT2c"
 [tenant.connection]
 certificate_domain = "k7q2m4x9.smtp.signet.example"
 [tenant.return]
-host = "127.0.0.1"
-plaintext_loopback = true
+host = "three.next.example"
+roots = "tls/roots.pem"
+certificate = "tls/example.pem"
+key = "tls/example.key"
 "#;
 
 #[test]
@@ -177,6 +179,9 @@ fn mistakes_in_the_control_plane_name_the_place_and_the_way_out() {
         ("a connection without a word", &[("word = \"v4Jq7GZ9mT2c\"\n", "")]),
         ("an id that is no tenant's", &[("\"3b4a7a2c-6a35-4c0a-9d0e-2f3b8a1c5d7e\"", "\"three\"")]),
         ("no certificate of its own", &[("certificate_domain = \"k7q2m4x9.smtp.signet.example\"\n", "")]),
+        ("a certificate with another name", &[("\"k7q2m4x9.smtp", "\"k8.smtp")]),
+        ("no certificate", &[("certificate = \"tls/example.pem\"\nkey = \"tls/example.key\"\n", "")]),
+        ("nothing may be sent", &[("egress = [\"GET https://graph.microsoft.com/v1.0/users\"]\n", "")]),
         ("a term that is none", &[("[tenant.connection]\n", "[tenant.connection]\nspf_term = \"v=spf1 -all\"\n")]),
         ("a time without a unit", &[("[control]\n", "[control]\nsynchronise_every = 15\n")]),
     ];
@@ -397,9 +402,9 @@ fn a_listener_or_service_that_cannot_work_is_named() {
     == missing file
     signet.toml:10:15: listener.certificate: "tls/mail.pem" (tls/mail.pem) is not there; paths are relative to the folder of the configuration file; for example certificate = "tls/mx.pem"
     == expired certificate
-    signet.toml:10:15: listener.certificate: certificate tls/expired.pem (names mx.signet.example) expired at Jan  1 00:00:00 2021 +00:00; renew it
+    signet.toml:10:15: listener.certificate: certificate tls/expired.pem (names mx.signet.example, k7q2m4x9.smtp.signet.example) expired at Jan  1 00:00:00 2021 +00:00; renew it
     == key of another certificate
-    signet.toml:11:7: listener.key: private key tls/other.key does not belong to certificate tls/mx.pem (names mx.signet.example); name the key that the certificate was requested with
+    signet.toml:11:7: listener.key: private key tls/other.key does not belong to certificate tls/mx.pem (names mx.signet.example, k7q2m4x9.smtp.signet.example); name the key that the certificate was requested with
     == key that others can read
     signet.toml:11:7: listener.key: private key tls/exposed.key has mode 0644 and can be read by others; run: chmod 600 tls/exposed.key
     == not a key

@@ -129,7 +129,7 @@ impl Work {
 #[error("{detail}")]
 pub struct Trouble {
     /// A word for programs: `declined`, `wrong-tenant`, `state`, `permission`, `credential`, `role`, `missing`, `unfit`, `conflict`,
-    /// `unavailable`, `denied`, `protocol`, `stage`, `unknown-tenant`, `shrunk`, `store`, `fault`.
+    /// `unavailable`, `denied`, `protocol`, `stage`, `half-made`, `unknown-tenant`, `shrunk`, `store`, `fault`.
     pub kind: String,
     /// What happened, in one or two sentences. No secrets.
     pub detail: String,

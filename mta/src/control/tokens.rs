@@ -1,10 +1,8 @@
 //! Credentials as the way out asks for them: by tenant and handle, with the tokens of [`Credentials`].
 //!
-//! What was refused is never given out again, and a claims challenge is answered by a token that has the claims. No token is kept here for longer
-//! than the one before it.
+//! What was refused is never given out again, and a claims challenge is answered by a token that has the claims. Tokens are kept there, not here.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use uuid::Uuid;
@@ -12,44 +10,34 @@ use uuid::Uuid;
 use super::credentials::{self, Credentials};
 use super::egress::{Awaited, Bearer, CredentialSource};
 
-/// Tenant and handle.
-type Key = (Uuid, String);
-
-/// Hands out the tokens of [`Credentials`].
+/// Hands out the tokens of [`Credentials`], and keeps none.
 pub struct Tokens {
     credentials: Arc<Credentials>,
-    /// What was given out last, to know it again when it is refused.
-    given: Mutex<HashMap<Key, credentials::Bearer>>,
 }
 
 impl Tokens {
     /// Those of these credentials.
     pub fn new(credentials: Arc<Credentials>) -> Self {
-        Self { credentials, given: Mutex::default() }
-    }
-
-    fn locked(&self) -> MutexGuard<'_, HashMap<Key, credentials::Bearer>> {
-        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { credentials }
     }
 
     async fn give(&self, tenant: &str, handle: &str) -> Result<Bearer, String> {
         let id: Uuid = tenant.parse().map_err(|_| format!("{tenant:?} is not the id of a Microsoft 365 tenant"))?;
         let bearer = self.credentials.bearer(id, handle, SystemTime::now()).await;
-        let bearer = bearer.map_err(|error| format!("{error} {}", error.next_step()))?;
-        let out = plain(&bearer);
-        self.locked().insert((id, handle.to_owned()), bearer);
-        Ok(out)
+        bearer.map(|bearer| plain(&bearer)).map_err(|error| format!("{error} {}", error.next_step()))
     }
 
     async fn refuse(&self, tenant: &str, handle: &str, refused: &Bearer, challenge: &str) {
-        let Ok(id) = tenant.parse::<Uuid>() else { return };
-        let key = (id, handle.to_owned());
-        let Some(given) = self.locked().get(&key).cloned().filter(|given| plain(given).is_same(refused)) else { return };
-        self.locked().remove(&key);
         let now = SystemTime::now();
-        match self.credentials.challenged(id, handle, challenge, &given, now).await {
+        let Ok(id) = tenant.parse::<Uuid>() else { return };
+        // The one that is held is the one that was refused, unless another request came before.
+        let Ok(held) = self.credentials.bearer(id, handle, now).await else { return };
+        if !plain(&held).is_same(refused) {
+            return;
+        }
+        match self.credentials.challenged(id, handle, challenge, &held, now).await {
             Ok(Some(_)) => {}
-            Ok(None) => self.credentials.refused(id, handle, &given, now),
+            Ok(None) => self.credentials.refused(id, handle, &held, now),
             // The next request says it to a person.
             Err(error) => {
                 tracing::warn!(event = "control.challenge-failed", %tenant, handle, %error, "no token with the claims that were asked for")

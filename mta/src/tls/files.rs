@@ -181,6 +181,13 @@ pub(super) fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     })
 }
 
+/// The names in the first certificate of a PEM file, lower case; none when it cannot be read.
+pub(crate) fn names_in(path: &Path) -> Vec<String> {
+    let der = fs::read(path).ok().and_then(|pem| CertificateDer::from_pem_slice(&pem).ok());
+    let parsed = der.as_ref().and_then(|der| X509Certificate::from_der(der).ok());
+    parsed.map(|(_, certificate)| names(&certificate)).unwrap_or_default()
+}
+
 /// DNS names of the subject alternative names, lower case; the common name when there are none.
 pub(super) fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let dns = dns_names(certificate);

@@ -136,6 +136,10 @@ pub(crate) fn unsent(request: &Request, error: &HttpError) -> Problem {
         HttpError::Exhausted(count) => {
             (Cause::Other("exhausted".to_owned()), format!("is one too many after {count}"), "Report this.", None)
         }
+        // The application's own credential is the operator's affair, and the host says what to do about it.
+        HttpError::NoCredential(why) if request.credential.as_deref() == Some(DIRECTORY) => {
+            (Cause::Credential, format!("has no credential: {why}"), "Do what it says; it is tried again by itself.", None)
+        }
         HttpError::NoCredential(why) => (Cause::Credential, format!("has no credential: {why}"), "Sign in again.", None),
         HttpError::Other(why) => (Cause::Other("http".to_owned()), format!("failed: {why}"), "Report this.", None),
     };

@@ -1,8 +1,6 @@
 //! `signet-cloud`: the stand-in as a server on loopback, with a connection file for those who use it.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

@@ -123,7 +123,8 @@ fn materials() -> &'static Materials {
     MATERIALS.get_or_init(|| {
         let key = KeyPair::generate().expect("keys can be made");
         let certificate = |until: i32| {
-            let mut params = CertificateParams::new(vec!["mx.signet.example".to_owned()]).expect("the name is valid");
+            let mut params = CertificateParams::new(["mx.signet.example", "k7q2m4x9.smtp.signet.example"].map(str::to_owned))
+                .expect("the name is valid");
             params.not_before = date_time_ymd(2020, 1, 1);
             params.not_after = date_time_ymd(until, 1, 1);
             params.self_signed(&key).expect("it can be signed").pem()
