@@ -51,18 +51,19 @@ pub(crate) fn configure(files: &[File], assets: &[Asset]) -> Result<(Templates, 
     if reading.signatures.is_empty() {
         reading.error("", 0, "", "there is no signature: add a template, for example `full.html`");
     }
-    let shared = Arc::new(Shared { layers: settings.layers, assets: names });
+    let signatures = std::mem::take(&mut reading.signatures);
+    let shared: &'static _ = Box::leak(Box::new(Shared { layers: settings.layers, assets: names, signatures }));
     if !refused(&reading.findings) {
-        reading.try_all(&shared, settings.budget, &sizes);
+        reading.try_all(shared, settings.budget, &sizes);
     }
     if refused(&reading.findings) {
         return Err(reading.findings);
     }
     reading.warm_up(shared.layers.tenant.iter().find(|(name, _)| name == filters::REGIONS[0]).map(|(_, country)| country.as_str()));
     let attributes = reading.attributes();
-    let Reading { findings, signatures, environment, computes_values, .. } = reading;
-    let summary = Summary { signatures: signatures.keys().cloned().collect(), warnings: findings };
-    Ok((Templates { environment, signatures, shared, attributes, computes_values }, summary))
+    let Reading { findings, environment, computes_values, .. } = reading;
+    let summary = Summary { signatures: shared.signatures.keys().cloned().collect(), warnings: findings };
+    Ok((Templates { environment, shared, attributes, computes_values }, summary))
 }
 
 impl Reading<'_> {
@@ -106,7 +107,7 @@ impl Reading<'_> {
             let message = format!("there is no image {image:?}; the assets are: {known}");
             self.error(&file.name, line(&source, offset), "image", message);
         }
-        if let Err(error) = self.environment.add_template_owned(file.name.clone(), source) {
+        if let Err(error) = self.environment.add_template(file.name.clone().leak(), source.leak()) {
             self.engine_error(Severity::Error, &file.name, &error);
         }
     }
@@ -140,22 +141,22 @@ impl Reading<'_> {
 
     /// Renders everything for a person without attributes and for one with all of them. It finds what only running finds, and leaves
     /// the engine's caches warm for the snapshot.
-    fn try_all(&mut self, shared: &Arc<Shared>, budget: Budget, sizes: &BTreeMap<&str, usize>) {
-        let files = self.signatures.values().flat_map(|signature| {
+    fn try_all(&mut self, shared: &'static Shared, budget: Budget, sizes: &BTreeMap<&str, usize>) {
+        let files = shared.signatures.values().flat_map(|signature| {
             let files = signature.html.iter().chain(&signature.text);
-            files.map(|(tag, file)| (file.clone(), tag.clone(), Arc::clone(&signature.values)))
+            files.map(|(tag, file)| (file, tag, &signature.values))
         });
-        for (file, tag, values) in files.collect::<Vec<_>>() {
+        for (file, tag, values) in files {
             for everything in [false, true] {
-                match self.try_one(&file, trial(shared, &tag, &values, everything)) {
+                match self.try_one(file, trial(shared, tag, values, everything)) {
                     Ok((html, images)) if everything => {
                         let weight = images.iter().filter_map(|image| sizes.get(image.as_str())).sum();
-                        self.weigh(&file, budget, html, weight);
+                        self.weigh(file, budget, html, weight);
                     }
                     Ok(_) => (),
                     Err(error) => {
                         let severity = if everything && may_be_the_sample(&error) { Severity::Warning } else { Severity::Error };
-                        self.engine_error(severity, &file, &error);
+                        self.engine_error(severity, file, &error);
                         break;
                     }
                 }
@@ -186,8 +187,8 @@ impl Reading<'_> {
         }
     }
 
-    /// Loads numbering plans for the snapshot when a template asks for them. They are large, every call reads them, and what lies at low
-    /// addresses is kept in memory between calls: so most of it is done before the templates are read.
+    /// Loads numbering plans for the snapshot when a template asks for them. Every call writes a little beside each of their patterns: so
+    /// most of it is done before the templates are read, whose temporary data would leave gaps for them to be scattered over.
     fn warm_up(&self, country: Option<&str>) {
         if self.uses_filter("phone") || self.uses_filter("tel") || self.files.iter().any(|file| file.content.contains("vcard(")) {
             phone::warm_up(country.and_then(phone::region));
@@ -238,7 +239,7 @@ impl Reading<'_> {
 }
 
 /// Nobody, or somebody of whom everything is known.
-fn trial(shared: &Arc<Shared>, tag: &str, values: &Arc<Values>, everything: bool) -> Context {
+fn trial(shared: &'static Shared, tag: &str, values: &'static Values, everything: bool) -> Context {
     let nobody = Person { address: Address { local: "a".into(), domain: "a.example".into() }, attributes: vec![], groups: vec![] };
     let epoch = Moment { unix_milliseconds: 0, offset_minutes: 0, zone: "UTC".into() };
     Context::new(&nobody, tag, &epoch, shared, values).trial(everything)

@@ -1,6 +1,6 @@
 //! What a template sees: the person, the values set for it, the time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use minijinja::value::{Enumerator, Object};
 use signet_plugin_sdk::{Moment, Person};
 
 use crate::layers::{Layers, Values};
-use crate::locale;
+use crate::{Signature, locale};
 
 /// Names that are never taken for attributes of the person or for variables.
 pub(crate) const RESERVED: [&str; 8] = ["direction", "email", "end", "groups", "locale", "now", "person", "start"];
@@ -26,11 +26,12 @@ pub(crate) const SAMPLE: &str = "Sample";
 /// People beside the person whose attributes come with a prefix; others work as well, but a trial does not know of them.
 const RELATED: [&str; 2] = ["assistant", "manager"];
 
-/// What is the same for every message: values, and the names of images.
+/// What is the same for every message: values, the names of images, and the signatures by id.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     pub(crate) layers: Layers,
     pub(crate) assets: BTreeSet<String>,
+    pub(crate) signatures: BTreeMap<String, Signature>,
 }
 
 /// The root of the variables.
@@ -41,8 +42,8 @@ pub(crate) struct Context {
     groups: Vec<String>,
     locale: String,
     now: Moment,
-    shared: Arc<Shared>,
-    signature: Arc<Values>,
+    shared: &'static Shared,
+    signature: &'static Values,
     trial: bool,
 }
 
@@ -55,15 +56,15 @@ struct Attributes {
 }
 
 impl Context {
-    pub(crate) fn new(person: &Person, locale: &str, now: &Moment, shared: &Arc<Shared>, signature: &Arc<Values>) -> Self {
+    pub(crate) fn new(person: &Person, locale: &str, now: &Moment, shared: &'static Shared, signature: &'static Values) -> Self {
         Self {
             person: Arc::new(Attributes { values: person.attributes.clone(), sample: false }),
             email: clean(&format!("{}@{}", person.address.local, person.address.domain)),
             groups: person.groups.clone(),
             locale: locale.to_owned(),
             now: now.clone(),
-            shared: Arc::clone(shared),
-            signature: Arc::clone(signature),
+            shared,
+            signature,
             trial: false,
         }
     }
@@ -82,7 +83,7 @@ impl Context {
     }
 
     fn variable(&self, name: &str) -> Option<Value> {
-        self.shared.layers.find(&self.signature, &self.groups, &self.locale, name).map(Value::from)
+        self.shared.layers.find(self.signature, &self.groups, &self.locale, name).map(Value::from)
     }
 
     fn attribute_or_variable(&self, name: &str) -> Option<Value> {

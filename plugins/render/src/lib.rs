@@ -129,7 +129,6 @@ mod square;
 mod tag;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use minijinja::{Environment, Error};
 use signet_plugin_sdk::render::{Asset, Fragment, Renderer, Summary};
@@ -149,11 +148,13 @@ const TEXT_LIMIT: usize = 64 << 10;
 const IMAGE_LIMIT: usize = 16;
 
 /// The templates, parsed and tried.
+///
+/// Their texts and what they share are never freed, so that a call borrows them and counts no references. To count is to write beside what
+/// is counted, and the host would put back one page more after every call for each template in use.
 #[derive(Debug)]
 pub struct Templates {
     environment: Environment<'static>,
-    signatures: BTreeMap<String, Signature>,
-    shared: Arc<Shared>,
+    shared: &'static Shared,
     /// Which attributes the templates name; empty when one of them may ask for any.
     attributes: Vec<String>,
     /// Whether a template computes an address or a style, so that the result must be looked at.
@@ -161,11 +162,11 @@ pub struct Templates {
 }
 
 /// One signature: its own values, and its template files by locale; the empty locale is everybody's.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Signature {
     pub(crate) html: BTreeMap<String, String>,
     pub(crate) text: BTreeMap<String, String>,
-    pub(crate) values: Arc<Values>,
+    pub(crate) values: Values,
 }
 
 impl Renderer for Templates {
@@ -180,12 +181,13 @@ impl Renderer for Templates {
     }
 
     fn render(&self, id: &str, person: &Person, locale: &str, now: &Moment, format: &Format) -> Result<Fragment, PluginError> {
-        let known = || self.signatures.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let known = || self.shared.signatures.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let signature = self
+            .shared
             .signatures
             .get(id)
             .ok_or_else(|| PluginError::InvalidConfig(format!("no template for signature {id:?}; there are {}", known())))?;
-        let context = || Context::new(person, locale, now, &self.shared, &signature.values);
+        let context = || Context::new(person, locale, now, self.shared, &signature.values);
         let fragment = self.fragment(signature, locale, &context, format)?;
         within_limits(id, fragment)
     }

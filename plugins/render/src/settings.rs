@@ -1,7 +1,6 @@
 //! `signatures.toml`: values for templates, further signatures, the customer's domains, and how heavy a signature may be.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use signet_plugin_sdk::settings::Table;
 use signet_plugin_sdk::{Diagnostic, File, settings};
@@ -80,7 +79,7 @@ fn read_signature(id: &str, table: &Table<'_>, files: &[File], signatures: &mut 
         }
         forms.insert(String::new(), name.to_owned());
     }
-    signature.values = Arc::new(read_values(table));
+    signature.values = read_values(table);
     if signature.html.is_empty() && signature.text.is_empty() {
         table.error("", r#"has no template; for example `html = "full.html"`"#);
     }

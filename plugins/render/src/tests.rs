@@ -41,7 +41,7 @@ fn now() -> Moment {
 
 fn render(files: &[(&str, &str)], attributes: &[(&str, &str)], format: &Format) -> Fragment {
     let templates = templates(files);
-    let id = templates.signatures.keys().next().unwrap().clone();
+    let id = templates.shared.signatures.keys().next().unwrap().clone();
     templates.render(&id, &person(attributes), "", &now(), format).unwrap()
 }
 

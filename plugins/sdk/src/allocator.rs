@@ -1,21 +1,28 @@
-//! The guest's global allocator: the ordinary one until `configure` has returned, then a bump region.
+//! The guest's global allocator: the ordinary one until `configure` has returned, but for small blocks; then a bump region.
 //!
 //! The host snapshots the memory that `configure` leaves and starts every call from that snapshot, in a fresh instance that is thrown
 //! away afterwards. Freeing memory during a call is therefore wasted work, and the free list that `configure` leaves behind scatters the
 //! call's small allocations over many pages, each of which costs a page fault and a reset. Handing out one contiguous, still untouched
 //! region in order made a renderer with 200 templates a third faster.
 //!
+//! What a call writes outside the region are a few words of what `configure` made. [`Small`] keeps those together.
+//!
 //! A host that does not snapshot works too: the region runs out and the ordinary allocator takes over.
 //!
-//! This module is the one place in the SDK with `unsafe` of its own: `GlobalAlloc` is an unsafe trait and cannot be implemented
-//! without. It upholds the trait's contract as follows: blocks from the region never overlap, because `next` only moves past a block
-//! when it is handed out and only moves back over the newest one; alignment is applied to `next` before use; bounds are checked with
-//! arithmetic that cannot wrap; everything outside the region goes to `System`. wasm32-unknown-unknown has no threads, and the state is
-//! atomic so that the type is `Sync` without a further promise.
+//! This module and `small` are the one place in the SDK with `unsafe` of its own: `GlobalAlloc` is an unsafe trait and cannot be
+//! implemented without. It upholds the trait's contract as follows: blocks from the region never overlap, because `next` only moves past a
+//! block when it is handed out and only moves back over the newest one; alignment is applied to `next` before use; bounds are checked with
+//! arithmetic that cannot wrap; everything outside the region goes to `small` or `System`, by the layout alone, so that a block goes back
+//! to where it came from. wasm32-unknown-unknown has no threads, and the state is atomic so that the type is `Sync` without a further
+//! promise.
 #![allow(unsafe_code, reason = "GlobalAlloc is an unsafe trait; the module documentation says why the contract holds")]
+
+mod small;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use small::Small;
 
 /// Octets of the region. A call that renders 8 KiB needs about 100 KiB; untouched pages cost nothing.
 const REGION: usize = 2 << 20;
@@ -23,46 +30,37 @@ const REGION: usize = 2 << 20;
 /// WebAssembly pages have 64 KiB, the host's have 4 KiB: the region starts on one of the host's.
 const PAGE: usize = 4096;
 
-/// `System` before [`Bump::seal`], a bump region after it.
+/// `System` and small blocks before [`Bump::seal`], a bump region after it.
 pub(crate) struct Bump {
-    /// Where the region will start; 0 before `reserve` and after `seal`.
-    reserved: AtomicUsize,
     /// First octet not handed out yet; 0 before `seal`.
     next: AtomicUsize,
     /// Where the region starts.
     start: AtomicUsize,
     /// Where it ends.
     end: AtomicUsize,
+    /// Small blocks before `seal`.
+    small: Small,
 }
 
 impl Bump {
     /// An allocator without a region.
     #[must_use]
     pub(crate) const fn new() -> Self {
-        Self { reserved: AtomicUsize::new(0), next: AtomicUsize::new(0), start: AtomicUsize::new(0), end: AtomicUsize::new(0) }
+        Self { next: AtomicUsize::new(0), start: AtomicUsize::new(0), end: AtomicUsize::new(0), small: Small::new() }
     }
 
-    /// Sets the region aside, below everything that `configure` is going to allocate. The host puts back what a call has written from the
-    /// lowest address on, and drops the rest where that is in too many pieces: the templates that a call looked at may be dropped, the
-    /// region, which every call writes, must not be. With 200 templates in use that saves about a quarter of a call.
-    pub(crate) fn reserve(&self) {
-        if self.start.load(Relaxed) != 0 || self.reserved.load(Relaxed) != 0 {
+    /// Sets the region aside; from now on allocations come from it until it is used up. The first call counts.
+    pub(crate) fn seal(&self) {
+        if self.start.load(Relaxed) != 0 {
             return;
         }
         let Ok(layout) = Layout::from_size_align(REGION, PAGE) else { return };
         // SAFETY: the layout's size is not zero.
         let region = unsafe { System.alloc(layout) };
-        self.reserved.store(region.addr(), Relaxed);
-    }
-
-    /// From now on allocations come from the region until it is used up. The first call counts.
-    pub(crate) fn seal(&self) {
-        self.reserve();
-        let region = self.reserved.swap(0, Relaxed);
-        if region != 0 {
-            self.start.store(region, Relaxed);
-            self.end.store(region + REGION, Relaxed);
-            self.next.store(region, Relaxed);
+        if !region.is_null() {
+            self.start.store(region.addr(), Relaxed);
+            self.end.store(region.addr() + REGION, Relaxed);
+            self.next.store(region.addr(), Relaxed);
         }
     }
 
@@ -91,7 +89,7 @@ impl Bump {
 unsafe impl GlobalAlloc for Bump {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise is the one that `System` asks for.
-        self.bump(layout).unwrap_or_else(|| unsafe { System.alloc(layout) })
+        self.bump(layout).or_else(|| self.small.alloc(layout)).unwrap_or_else(|| unsafe { System.alloc(layout) })
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -101,10 +99,14 @@ unsafe impl GlobalAlloc for Bump {
                 self.next.store(block.addr(), Relaxed);
             }
         } else if self.start.load(Relaxed) == 0 {
-            // SAFETY: the block is not ours, so it came from `System` with this layout.
-            unsafe { System.dealloc(block, layout) }
+            // SAFETY: the block is not the region's, so it came with this layout from `small` or else from `System`.
+            unsafe {
+                if !self.small.dealloc(block, layout) {
+                    System.dealloc(block, layout);
+                }
+            }
         }
-        // Once sealed, a block of `System`'s stays: freeing it would write to pages that the snapshot shares.
+        // Once sealed, a block from outside the region stays: freeing it would write to pages that the snapshot shares.
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
@@ -112,16 +114,18 @@ unsafe impl GlobalAlloc for Bump {
             self.next.store(block.addr() + new_size, Relaxed);
             return block;
         }
-        if self.start.load(Relaxed) == 0 {
-            // SAFETY: without a region every block is `System`'s, and the caller's promise is the one it asks for.
+        let Ok(grown) = Layout::from_size_align(new_size, layout.align()) else { return std::ptr::null_mut() };
+        if self.start.load(Relaxed) == 0 && !self.small.has(layout) && !self.small.has(grown) {
+            // SAFETY: without a region every block that is not small is `System`'s, and the caller's promise is the one it asks for.
             return unsafe { System.realloc(block, layout, new_size) };
         }
-        let Ok(grown) = Layout::from_size_align(new_size, layout.align()) else { return std::ptr::null_mut() };
         // SAFETY: `new_size` is not zero by the caller's promise.
         let fresh = unsafe { self.alloc(grown) };
         if !fresh.is_null() {
             // SAFETY: both blocks are valid for that many octets, and `fresh` was not in use: they do not overlap.
             unsafe { std::ptr::copy_nonoverlapping(block, fresh, layout.size().min(new_size)) };
+            // SAFETY: nobody knows the old block any more.
+            unsafe { self.dealloc(block, layout) };
         }
         fresh
     }
@@ -137,24 +141,27 @@ mod tests {
     }
 
     #[test]
-    fn before_seal_the_ordinary_allocator_is_used() {
+    fn before_seal_blocks_keep_their_content_while_they_become_large_and_small_again() {
         let bump = Bump::new();
-        let block = unsafe { bump.alloc(layout(100, 8)) };
-        assert!(!bump.holds(block));
-        let block = unsafe { bump.realloc(block, layout(100, 8), 300) };
-        unsafe { bump.dealloc(block, layout(300, 8)) };
+        let mut block = unsafe { bump.alloc(layout(4, 1)) };
+        unsafe { block.copy_from(b"abcd".as_ptr(), 4) };
+        for (size, new_size) in [(4, 20), (20, 300), (300, 1000), (1000, 40)] {
+            block = unsafe { bump.realloc(block, layout(size, 1), new_size) };
+            assert!(!bump.holds(block));
+            assert_eq!(unsafe { std::slice::from_raw_parts(block, 4) }, b"abcd");
+        }
+        unsafe { bump.dealloc(block, layout(40, 1)) };
     }
 
     #[test]
-    fn a_region_that_was_reserved_early_is_the_one_that_is_used() {
+    fn blocks_of_before_seal_stay_as_they_are_and_move_into_the_region_when_they_grow() {
         let bump = Bump::new();
-        bump.reserve();
-        let reserved = bump.reserved.load(Relaxed);
-        let before = unsafe { bump.alloc(layout(100, 8)) };
-        assert!(!(reserved..reserved + REGION).contains(&before.addr()));
+        let block = unsafe { bump.alloc(layout(16, 8)) };
+        unsafe { block.write_bytes(7, 16) };
         bump.seal();
-        bump.reserve();
-        assert_eq!(unsafe { bump.alloc(layout(100, 8)) }.addr(), reserved);
+        let grown = unsafe { bump.realloc(block, layout(16, 8), 32) };
+        assert!(bump.holds(grown));
+        assert_eq!(unsafe { std::slice::from_raw_parts(block, 16) }, [7; 16]);
     }
 
     #[test]

@@ -37,8 +37,6 @@ macro_rules! __plugin {
 /// Runs `configure`, keeps the plugin, and switches the allocator for the calls that follow.
 pub fn configured<P, S>(configure: impl FnOnce() -> Result<(P, S), Vec<Diagnostic>>, keep: impl FnOnce(P)) -> Result<S, Vec<Diagnostic>> {
     report_panics();
-    #[cfg(all(target_family = "wasm", feature = "allocator"))]
-    crate::ALLOCATOR.reserve();
     let (plugin, summary) = configure()?;
     keep(plugin);
     #[cfg(all(target_family = "wasm", feature = "allocator"))]
