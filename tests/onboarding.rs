@@ -80,7 +80,10 @@ fn a_tenant_is_connected_from_the_sign_in_to_the_last_step() {
             assert!(rig.objects().contains(expected), "{expected} in {}", rig.objects());
         }
         let refused = process.plane.plan(TENANT, Goal::Connect).await.expect_err("the administrator's tokens are not kept");
-        assert_eq!((refused.kind.as_str(), refused.next_step.as_str()), ("credential", "Sign in again to go on."));
+        assert_eq!(
+            (refused.kind.as_str(), refused.next_step.as_str()),
+            ("credential", "Authorise first; or read the script, which says the same.")
+        );
     });
 }
 
@@ -146,10 +149,15 @@ fn a_plan_that_is_given_up_ends_and_another_one_begins_at_once() {
         process.plane.abandon(TENANT).await.expect("given up");
         let overview = process.overview().await;
         assert_eq!((overview.stage, overview.connected), (Stage::Disconnected, None));
-        assert!(overview.work.expect("the history").notes.iter().any(|note| note.contains("given up")));
+        let work = overview.work.expect("the history");
+        assert!(work.notes.iter().any(|note| note.contains("given up")));
+        let trouble = overview.trouble.expect("told");
+        assert_eq!((trouble.kind.as_str(), &trouble.changed), ("half-made", &work.changed()));
+        assert!(trouble.changed[0].contains("Added the domain k7q2m4x9"), "{trouble:?}");
         assert_eq!(rig.people.last(), format!("stop {TENANT}"));
         drop(gate);
         connect(&process).await;
+        assert_eq!(process.overview().await.trouble, None, "what was half-made is made");
         assert_eq!(tried(), 2, "the loop was not tried to its end, so it is tried again");
     });
 }
@@ -410,6 +418,29 @@ fn nothing_is_left_after_disconnect() {
         let process = rig.start().await;
         assert_eq!(process.overview().await.work, Some(work));
         connect(&process).await;
+    });
+}
+
+#[test]
+fn what_a_first_plan_made_before_it_was_given_up_can_be_taken_away() {
+    run(async {
+        let rig = Rig::new().await;
+        let untouched = rig.objects();
+        let process = rig.start().await;
+        process.choose(None, None).await;
+        rig.trials.failures.lock().expect("no panic").push("nothing came back".to_owned());
+        process.authorize(Goal::Connect, ASTRID).await.expect("it is authorised");
+        let needed = |state: &StepState| matches!(state, StepState::ActionNeeded(_));
+        process.wait(|overview| overview.work.iter().flat_map(|work| &work.steps).any(|step| needed(&step.state))).await;
+        process.plane.abandon(TENANT).await.expect("given up");
+        assert_eq!(process.overview().await.trouble.expect("told").kind, "half-made");
+        let mut overview = process.overview().await;
+        while overview.work.as_ref().is_none_or(|work| work.finished.is_none()) {
+            process.authorize(Goal::Disconnect, ASTRID).await.expect("it is authorised");
+            overview = process.wait(|overview| overview.trouble.is_some() || overview.stage == Stage::Disconnected).await;
+            assert!(overview.trouble.iter().all(|trouble| trouble.kind == "credential"), "{overview:?}");
+        }
+        assert_eq!((rig.objects(), overview.trouble), (untouched, None));
     });
 }
 

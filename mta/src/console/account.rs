@@ -56,7 +56,7 @@ pub(super) async fn sign_in(State(shared): State<Arc<Shared>>, Extension(visit):
             Ok(sign_in_page(StatusCode::UNAUTHORIZED, &visit, to, Some("Name and password do not belong together.".to_owned())))
         }
         Verdict::TooMany => {
-            let Failure { status, trouble } = too_many();
+            let Failure { status, trouble, .. } = too_many();
             Ok(sign_in_page(status, &visit, to, Some(format!("{} {}", trouble.detail, trouble.next_step))))
         }
     }

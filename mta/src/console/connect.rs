@@ -87,6 +87,7 @@ struct ConnectPage<'a> {
     /// Whether the page is to be loaded again by itself.
     live: bool,
     sign_in_again: bool,
+    half_made: bool,
 }
 
 #[derive(Template)]
@@ -130,7 +131,7 @@ async fn connect_page(status: StatusCode, shared: &Shared, visit: &Visit, overvi
     } else {
         (Vec::new(), Vec::new())
     };
-    let work = overview.work.as_ref().filter(|_| shows_work(overview)).map(WorkView::new);
+    let work = overview.work.as_ref().filter(|_| shows_work(overview)).map(|work| WorkView::new(work, overview.stage));
     let title = if again { "Re-connect" } else { "Connect" };
     let choices = match (&overview.connected, overview.stage) {
         (Some(connected), Stage::Connected) => connected,
@@ -154,6 +155,7 @@ async fn connect_page(status: StatusCode, shared: &Shared, visit: &Visit, overvi
         rules,
         live: overview.stage == Stage::InProgress && overview.trouble.is_none(),
         sign_in_again: overview.trouble.as_ref().is_some_and(wants_sign_in),
+        half_made: show::half_made(overview),
     };
     page(status, &template)
 }
@@ -162,7 +164,7 @@ async fn connect_page(status: StatusCode, shared: &Shared, visit: &Visit, overvi
 fn shows_work(overview: &Overview) -> bool {
     match overview.stage {
         Stage::InProgress | Stage::Connected => true,
-        Stage::Disconnected => overview.work.as_ref().is_some_and(|work| work.goal == Goal::Disconnect),
+        Stage::Disconnected => show::half_made(overview) || overview.work.as_ref().is_some_and(|work| work.goal == Goal::Disconnect),
         _ => false,
     }
 }
@@ -220,10 +222,27 @@ fn onward(visit: &Visit, tenant: &str, url: &Url) -> Response {
 
 /// The service sends the browser here.
 pub(super) async fn returned(State(shared): State<Arc<Shared>>, Extension(visit): Extension<Visit>, RawQuery(query): RawQuery) -> Answered {
-    match shared.plane.returned(&query.unwrap_or_default(), visit.browser()?).await? {
-        Return::Onward(url) => Ok(Redirect::to(url.as_str()).into_response()),
-        Return::Tenant(tenant) => Ok(to_connect(&tenant)),
+    match shared.plane.returned(&query.unwrap_or_default(), visit.browser()?).await {
+        Ok(Return::Onward(url)) => Ok(Redirect::to(url.as_str()).into_response()),
+        Ok(Return::Tenant(tenant)) => Ok(to_connect(&tenant)),
+        Err(trouble) => Err(no_return(&shared, trouble).await),
     }
+}
+
+/// A sign-in that came to nothing. The way back is the connection that says the same.
+async fn no_return(shared: &Shared, trouble: Trouble) -> Failure {
+    let mut failure = Failure::from(trouble);
+    // The page is there; a group that was chosen is not, or not any more what it was.
+    if matches!(failure.trouble.kind.as_str(), "missing" | "unfit") {
+        failure.status = StatusCode::CONFLICT;
+    }
+    for (tenant, _) in shared.plane.tenants() {
+        if shared.plane.overview(&tenant).await.is_ok_and(|overview| overview.trouble.as_ref() == Some(&*failure.trouble)) {
+            failure.tenant = Some(tenant);
+            break;
+        }
+    }
+    failure
 }
 
 fn to_connect(tenant: &str) -> Response {

@@ -11,12 +11,14 @@ use crate::control::report::Trouble;
 pub(super) struct Failure {
     pub(super) status: StatusCode,
     pub(super) trouble: Box<Trouble>,
+    /// The tenant whose connection it is about, where its page is the way back.
+    pub(super) tenant: Option<String>,
 }
 
 impl Failure {
     /// With a cause of the console itself.
     pub(super) fn new(status: StatusCode, kind: &str, detail: impl Into<String>, next_step: impl Into<String>) -> Self {
-        Self { status, trouble: Box::new(Trouble::new(kind, detail, next_step, super::now())) }
+        Self { status, trouble: Box::new(Trouble::new(kind, detail, next_step, super::now())), tenant: None }
     }
 
     /// There is no such page, or nobody by that name.
@@ -44,7 +46,7 @@ impl From<Trouble> for Failure {
             // The request is sound; the tenant, or the administrator, is not in the state for it.
             _ => StatusCode::CONFLICT,
         };
-        Self { status, trouble: Box::new(trouble) }
+        Self { status, trouble: Box::new(trouble), tenant: None }
     }
 }
 

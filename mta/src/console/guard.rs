@@ -189,7 +189,12 @@ async fn by_basic(shared: &Shared, headers: &HeaderMap, peer: IpAddr) -> Result<
         Verdict::Known => Ok(shared.gate.role(&name).map(|role| Who::User { name, role })),
         Verdict::Wrong => {
             tracing::warn!(event = "console.sign-in-failed", %peer, way = "basic", "a name and password were wrong");
-            Err(Failure::new(StatusCode::UNAUTHORIZED, "sign-in", "Name and password do not belong together.", "Send others."))
+            Err(Failure::new(
+                StatusCode::UNAUTHORIZED,
+                "sign-in",
+                "Name and password do not belong together.",
+                "Check both, and try again.",
+            ))
         }
         Verdict::TooMany => Err(too_many()),
     }

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 
 use super::Shared;
 use super::guard::Visit;
-use super::show::{Answered, Layout, page, segment, stage_words, time};
+use super::show::{Answered, Layout, half_made, needed, page, segment, stage_words, time};
 use super::view::RulesView;
 use crate::config::Role;
 use crate::control::report::{Overview, Stage, Trouble};
@@ -31,6 +31,8 @@ struct Card {
     done: usize,
     facts: Vec<(&'static str, String)>,
     trouble: Option<Trouble>,
+    /// What somebody has to do before a step goes on.
+    needed: Option<String>,
     warnings: Vec<String>,
 }
 
@@ -73,13 +75,14 @@ fn unknown(id: &str, name: String, trouble: Trouble) -> Card {
         done: 0,
         facts: Vec::new(),
         trouble: Some(trouble),
+        needed: None,
         warnings: Vec::new(),
     }
 }
 
 fn card(overview: &Overview, rules: Option<RulesView>, may_connect: bool) -> Card {
     let steps = checklist(overview, rules.as_ref(), may_connect);
-    let synchronised = &overview.synchronised;
+    let (synchronised, needed) = (&overview.synchronised, needed(overview));
     let mut facts = Vec::new();
     if let Some(since) = overview.connected_since {
         facts.push(("Connected since", time(since)));
@@ -92,8 +95,12 @@ fn card(overview: &Overview, rules: Option<RulesView>, may_connect: bool) -> Car
     Card {
         id: segment(&overview.tenant),
         name: overview.name.clone(),
-        state: stage_words(overview),
+        state: match needed {
+            Some(_) => "Action needed",
+            None => stage_words(overview),
+        },
         state_class: match overview.stage {
+            _ if needed.is_some() || half_made(overview) => "needed",
             Stage::Connected => "done",
             Stage::Disconnected => "waiting",
             _ => "running",
@@ -102,6 +109,7 @@ fn card(overview: &Overview, rules: Option<RulesView>, may_connect: bool) -> Car
         steps,
         facts,
         trouble: overview.trouble.clone().or_else(|| synchronised.trouble.clone()),
+        needed: needed.map(|(title, what)| format!("{title}: {what}")),
         warnings: overview.warnings.clone(),
     }
 }

@@ -22,7 +22,7 @@ use crate::control::report::Trouble;
 /// People in a list; who is looked for is found sooner by typing on.
 pub(super) const MAX_FOUND: usize = 50;
 
-const SIGNATURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data: https:; form-action 'none'; base-uri 'none'; \
+const SIGNATURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; \
                                 frame-ancestors 'self'; sandbox";
 
 #[derive(Template)]

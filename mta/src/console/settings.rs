@@ -32,6 +32,7 @@ struct SettingsPage<'a> {
     shrunk: bool,
     synchronises: bool,
     owner: bool,
+    half_made: bool,
 }
 
 #[derive(Template)]
@@ -94,6 +95,7 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, Extension(visit): Ex
         shrunk: synchronised.trouble.as_ref().is_some_and(|trouble| trouble.kind == "shrunk"),
         synchronises: visit.is(Role::Administrator),
         owner: visit.is(Role::Owner),
+        half_made: show::half_made(&overview),
         overview: &overview,
     };
     Ok(page(StatusCode::OK, &template))

@@ -96,8 +96,10 @@ pub(super) fn failure_page(failure: &Failure, visit: &Visit) -> Response {
         StatusCode::BAD_REQUEST => "Not understood",
         _ => "That did not work",
     };
-    let (back, back_words) = match &visit.who {
-        Some(Who::Guest { tenant }) => (format!("/tenants/{}/connect", segment(tenant)), "Back to the connection"),
+    let (back, back_words) = match (&visit.who, &failure.tenant) {
+        (Some(Who::Guest { tenant }), _) | (Some(Who::User { .. }), Some(tenant)) => {
+            (format!("/tenants/{}/connect", segment(tenant)), "Back to the connection")
+        }
         _ => ("/".to_owned(), "Back to the start page"),
     };
     let layout = Layout::new(visit, heading, "");
@@ -130,7 +132,8 @@ impl StepLine {
             StepState::Done => ("done", "Done".to_owned(), ""),
         };
         let line = Self::planned(&record.step);
-        Self { class, state, detail: detail.to_owned(), changed: record.changed.clone(), differences: Vec::new(), ..line }
+        let changed = record.changed.iter().filter(|line| *line != detail).cloned().collect();
+        Self { class, state, detail: detail.to_owned(), changed, differences: Vec::new(), ..line }
     }
 
     /// A step that may be applied.
@@ -155,13 +158,17 @@ pub(super) struct WorkView {
     pub(super) notes: Vec<String>,
     pub(super) steps: Vec<StepLine>,
     pub(super) goal: &'static str,
-    pub(super) finished: bool,
+    /// Whether it is being applied.
+    pub(super) under_way: bool,
 }
 
 impl WorkView {
-    pub(super) fn new(work: &Work) -> Self {
+    /// Of a plan at that stage of the connection.
+    pub(super) fn new(work: &Work, stage: Stage) -> Self {
+        let under_way = work.finished.is_none() && stage == Stage::InProgress;
         let done = work.steps.iter().filter(|step| step.state == StepState::Done).count();
         let heading = match (work.goal, work.finished) {
+            (_, None) if !under_way => "What was begun and given up",
             (Goal::Connect, None) => "In progress",
             (Goal::Connect, Some(_)) => "What was set up",
             (Goal::Disconnect, None) => "Disconnecting",
@@ -172,7 +179,7 @@ impl WorkView {
             Some(at) => format!("All {} steps were done on {}.", steps.len(), time(at)),
             None => format!("{done} of {} steps are done.", steps.len()),
         };
-        Self { heading, summary, notes: work.notes.clone(), steps, goal: goal_word(work.goal), finished: work.finished.is_some() }
+        Self { heading, summary, notes: work.notes.clone(), steps, goal: goal_word(work.goal), under_way }
     }
 }
 
@@ -216,6 +223,22 @@ pub(super) fn stage_words(overview: &Overview) -> &'static str {
         Stage::InProgress => "In progress",
         Stage::Connected => "Connected",
     }
+}
+
+/// Whether a plan was given up that had changed something.
+pub(super) fn half_made(overview: &Overview) -> bool {
+    let left = |work: &Work| work.finished.is_none() && !work.changed().is_empty();
+    let told = overview.trouble.as_ref().is_some_and(|trouble| trouble.kind == "half-made");
+    told || overview.stage != Stage::InProgress && overview.work.as_ref().is_some_and(left)
+}
+
+/// The step that waits for somebody, and what they have to do.
+pub(super) fn needed(overview: &Overview) -> Option<(&str, &str)> {
+    let work = overview.work.as_ref().filter(|_| overview.stage == Stage::InProgress)?;
+    work.steps.iter().find_map(|step| match &step.state {
+        StepState::ActionNeeded(what) => Some((step.step.title.as_str(), what.as_str())),
+        _ => None,
+    })
 }
 
 /// Whose people are read, in words.

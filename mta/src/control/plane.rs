@@ -8,7 +8,8 @@ use std::sync::Arc;
 use url::Url;
 
 use super::credentials::{ADMINISTRATOR, BrowserBinding, DIRECTORY, EXCHANGE, Purpose};
-use super::onboarding::{Choice, Desk, Event, Foundation, KeepError, Kept, Office, Record, of_call, of_credential, stage_trouble};
+use super::onboarding::{Choice, Desk, Event, Foundation, KeepError, Kept, Office, Record};
+use super::onboarding::{before_authorisation, of_call, of_credential, stage_trouble};
 use super::report::{Comparison, Overview, People, Senders, Stage, Trouble};
 use super::words::{Action, Goal, Group, Organisation, Plan, SpfAdvice};
 
@@ -60,8 +61,8 @@ impl ControlPlane {
         let record = desk.record().await;
         let id = desk.tenant.id.to_string();
         let synchronised = self.office.foundation.synchroniser.report(&id).await;
-        let warnings = self.warnings(desk, &record);
-        let Record { stage, organisation, signed_in, choices, connected, connected_since, administrator, work, trouble, .. } = record;
+        let (warnings, trouble) = (self.warnings(desk, &record), record.told());
+        let Record { stage, organisation, signed_in, choices, connected, connected_since, administrator, work, .. } = record;
         let name = desk.tenant.name.clone();
         Ok(Overview {
             tenant: id,
@@ -163,7 +164,10 @@ impl ControlPlane {
         let desk = self.office.desk(tenant)?;
         let record = desk.record().await;
         record.may(goal, self.office.now())?;
-        self.authorised(desk).await?;
+        self.authorised(desk).await.map_err(|trouble| match record.stage {
+            Stage::InProgress => trouble,
+            _ => before_authorisation(trouble),
+        })?;
         self.make_plan(desk, &record, goal).await
     }
 
@@ -223,7 +227,8 @@ impl ControlPlane {
         self.office.on(self.office.desk(tenant)?, Event::GoOn).await
     }
 
-    /// What was chosen and not applied is forgotten; what is connected stays.
+    /// What was chosen and not applied is forgotten; what is connected stays. What a plan changed before stays too, and is told as trouble until
+    /// another plan is through.
     pub async fn abandon(&self, tenant: &str) -> Result<(), Trouble> {
         self.office.on(self.office.desk(tenant)?, Event::Abandoned).await
     }

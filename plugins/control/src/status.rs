@@ -88,7 +88,7 @@ fn drift(
 ) -> Result<Vec<signet_plugin_sdk::control::Step>, Problem> {
     if !connection.credentials.iter().any(|handle| handle == EXCHANGE) {
         notes.push(
-            "Connectors and rule were not compared: nobody is signed in for mail flow. Choose Re-connect to compare them.".to_owned(),
+            "Connectors and rule were not compared: nobody is signed in for mail flow. A new authorization compares them and sets right what differs.".to_owned(),
         );
         return Ok(Vec::new());
     }

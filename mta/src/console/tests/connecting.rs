@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 
 use super::client::{Browser, console};
 use super::fake::{ONE, trouble};
-use crate::control::report::Stage;
+use crate::control::report::{Stage, Trouble};
 
 fn path(page: &str) -> String {
     format!("/tenants/{ONE}/{page}")
@@ -46,6 +46,23 @@ async fn a_return_that_went_wrong_says_what_happened_what_was_changed_and_the_ne
         "Assign the role directly.",
     ] {
         assert!(page.body.contains(words), "{words}: {}", page.body);
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_is_gone_at_the_return_leads_back_to_the_connection() {
+    let (router, fake) = console();
+    let mut olga = Browser::signed_in(&router, "olga").await;
+    for kind in ["missing", "unfit"] {
+        let gone = Trouble { kind: kind.to_owned(), ..trouble("") };
+        fake.adjust(|overview| overview.trouble = Some(gone.clone()));
+        fake.fail(Some(gone));
+        let page = olga.get("/connect/return?code=a&state=b").await;
+        assert_eq!(page.status, StatusCode::CONFLICT, "{kind}");
+        let back = format!("<a class=\"button\" href=\"{}\">Back to the connection</a>", path("connect"));
+        for words in ["What happened", "Made the connector", "The next step", back.as_str()] {
+            assert!(page.body.contains(words), "{words}: {}", page.body);
+        }
     }
 }
 
@@ -150,7 +167,13 @@ async fn what_will_be_changed_is_shown_before_anybody_authorizes() {
     // Nobody has signed in for it yet, so the plan cannot be read.
     fake.fail(Some(trouble("")));
     let page = olga.get(&path("connect")).await;
-    for words in ["One domain", "One connector to Signet", "One connector from Signet", "Sender is a member of the group Sales"] {
+    for words in [
+        "One domain",
+        "One connector to Signet",
+        "One connector from Signet",
+        "Sender is a member of the group Sales",
+        "only after you have authorized",
+    ] {
         assert!(page.body.contains(words), "{words}: {}", page.body);
     }
     fake.fail(None);

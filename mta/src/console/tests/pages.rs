@@ -116,6 +116,45 @@ async fn the_start_page_leads_to_the_next_step() {
 }
 
 #[tokio::test]
+async fn a_change_that_was_given_up_half_way_is_shown_wherever_the_connection_is() {
+    let (router, fake) = console();
+    let mut olga = Browser::signed_in(&router, "olga").await;
+    let half = || Trouble { kind: "half-made".to_owned(), steps: Vec::new(), ..trouble("") };
+    fake.set(Stage::InProgress);
+    fake.adjust(|overview| {
+        overview.stage = Stage::Disconnected;
+        overview.trouble = Some(half());
+    });
+    for page in ["connect".to_owned(), "settings".to_owned()].map(|page| path(&page)) {
+        let page = olga.get(&page).await;
+        assert!(page.body.contains("Made the connector “Mail from Signet”."), "{}", page.body);
+        assert!(page.body.contains(&format!("href=\"{}\"", path("disconnect"))), "{}", page.body);
+    }
+    assert!(olga.get(&path("connect")).await.body.contains("What was begun and given up"));
+    fake.set(Stage::Connected);
+    assert!(!olga.get(&path("connect")).await.body.contains("Authorize again"));
+    fake.adjust(|overview| overview.trouble = Some(half()));
+    let page = olga.get("/").await;
+    for words in ["The sign-in has ended.", "Made the connector “Mail from Signet”.", "Sign in again.", "<span class=\"tag needed\">"] {
+        assert!(page.body.contains(words), "{words}: {}", page.body);
+    }
+    assert!(olga.get(&path("connect")).await.body.contains("Authorize again"));
+}
+
+#[tokio::test]
+async fn the_start_page_says_when_a_step_waits_for_somebody() {
+    let (router, fake) = console();
+    let mut olga = Browser::signed_in(&router, "olga").await;
+    fake.set(Stage::InProgress);
+    let page = olga.get("/").await;
+    assert!(page.body.contains("<span class=\"tag needed\">Action needed</span>"), "{}", page.body);
+    assert!(page.body.contains("Mail-flow rule: Enable customization of the organization first."), "{}", page.body);
+    assert!(page.body.contains(&format!("<a href=\"{}\">See the step and go on</a>", path("connect"))), "{}", page.body);
+    fake.set(Stage::Connected);
+    assert!(!olga.get("/").await.body.contains("Action needed"));
+}
+
+#[tokio::test]
 async fn a_search_shows_fifty_people_and_says_when_there_are_more() {
     let (router, _) = console();
     let mut auke = Browser::signed_in(&router, "auke").await;

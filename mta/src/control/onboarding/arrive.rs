@@ -125,7 +125,8 @@ impl Office {
             && let Err((choice, trouble)) = self.check_groups(desk, &record).await
         {
             self.on(desk, Event::GroupGone(choice, trouble.clone())).await?;
-            return Err(trouble);
+            // The record knows what was changed before.
+            return Err(desk.record().await.told().unwrap_or(trouble));
         }
         self.on(desk, Event::Authorized(goal, administrator)).await?;
         Ok(Return::Tenant(desk.tenant.id.to_string()))

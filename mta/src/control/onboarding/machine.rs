@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::invitation::Kept;
-use super::trouble::{SIGN_IN_AGAIN, of_role, stage as refused};
+use super::trouble::{SIGN_IN_AGAIN, half_made, of_role, stage as refused};
 use crate::control::report::{Choices, People, Senders, Stage, StepRecord, StepState, Trouble, Way, Work};
 use crate::control::words::{Action, Administrator, Goal, Organisation, Plan};
 
@@ -23,6 +23,8 @@ pub(in crate::control) struct Record {
     pub(in crate::control) administrator: Option<Administrator>,
     pub(in crate::control) work: Option<Work>,
     pub(in crate::control) trouble: Option<Trouble>,
+    /// What a plan changed that was given up before its end; until another one is through.
+    pub(in crate::control) half_made: Option<Trouble>,
     pub(in crate::control) invitation: Option<Kept>,
 }
 
@@ -39,6 +41,7 @@ impl Default for Record {
             administrator: None,
             work: None,
             trouble: None,
+            half_made: None,
             invitation: None,
         }
     }
@@ -128,6 +131,17 @@ impl Record {
         if connecting { Some(&self.choices) } else { self.connected.as_ref() }
     }
 
+    /// What is wrong, for people. While a plan is applied, what was half-made before is being mended.
+    pub(in crate::control) fn told(&self) -> Option<Trouble> {
+        let half_made = self.half_made.clone().filter(|_| self.stage != Stage::InProgress);
+        match (self.trouble.clone(), half_made) {
+            (Some(trouble), Some(half)) => {
+                Some(Trouble { detail: format!("{} {}", trouble.detail, half.detail), changed: half.changed, ..trouble })
+            }
+            (trouble, half_made) => trouble.or(half_made),
+        }
+    }
+
     /// What a plan for that goal is about: to disconnect, what is connected.
     pub(in crate::control) fn chosen_for(&self, goal: Goal) -> &Choices {
         match (goal, &self.connected) {
@@ -189,9 +203,9 @@ impl Record {
                 self.administrator = Some(administrator);
                 Ok(vec![Effect::ForgetAdministrator])
             }
-            Event::GroupGone(choice, trouble) => Ok(self.group_gone(choice, trouble)),
+            Event::GroupGone(choice, trouble) => Ok(self.group_gone(choice, trouble, at)),
             Event::ScriptRan(goal, plan) => self.script_ran(goal, plan, at),
-            Event::Abandoned => Ok(self.abandoned()),
+            Event::Abandoned => Ok(self.abandoned(at)),
             Event::GoOn => self.go_on(at),
             Event::Invited(kept) => {
                 self.invitation = Some(kept);
@@ -273,8 +287,9 @@ impl Record {
         Ok(vec![Effect::Synchronise, Effect::Apply])
     }
 
-    fn group_gone(&mut self, choice: Choice, trouble: Trouble) -> Effects {
+    fn group_gone(&mut self, choice: Choice, trouble: Trouble, at: u64) -> Effects {
         let changed = self.changed();
+        self.leave_half_made(at);
         match choice {
             Choice::People => {
                 self.choices.people = None;
@@ -311,6 +326,17 @@ impl Record {
         if self.stage == Stage::InProgress { self.work.as_ref().map(Work::changed).unwrap_or_default() } else { Vec::new() }
     }
 
+    /// A plan that ends before its end leaves what it changed, beside what an earlier one left.
+    fn leave_half_made(&mut self, at: u64) {
+        let mut changed = self.half_made.take().map(|half| half.changed).unwrap_or_default();
+        for line in self.changed() {
+            if !changed.contains(&line) {
+                changed.push(line);
+            }
+        }
+        self.half_made = (!changed.is_empty()).then(|| half_made(changed, self.connected.is_some(), at));
+    }
+
     fn script_ran(&mut self, goal: Goal, plan: Option<Plan>, at: u64) -> Result<Effects, Trouble> {
         self.may(goal, at)?;
         let looked = plan.is_some();
@@ -335,7 +361,7 @@ impl Record {
     /// The work is through.
     fn finished(&mut self, at: u64) -> Effects {
         let Some(mut work) = self.work.take() else { return Vec::new() };
-        work.finished = Some(at);
+        (work.finished, self.half_made) = (Some(at), None);
         match work.goal {
             Goal::Connect => {
                 (self.connected, self.connected_since) = (Some(self.choices.clone()), Some(at));
@@ -347,7 +373,8 @@ impl Record {
         vec![Effect::ForgetAdministrator]
     }
 
-    fn abandoned(&mut self) -> Effects {
+    fn abandoned(&mut self, at: u64) -> Effects {
+        self.leave_half_made(at);
         if let (Stage::InProgress, Some(work)) = (self.stage, &mut self.work) {
             interrupt(work);
             work.notes.push(
@@ -395,7 +422,16 @@ impl Record {
             }
             Event::Running(step) => (step, StepState::Running),
             Event::Again { step, at, reason } => (step, StepState::Again { at, reason }),
-            Event::ActionNeeded { step, what } => (step, StepState::ActionNeeded(what)),
+            Event::ActionNeeded { step, what } => {
+                let makes = |found: &&mut StepRecord| found.step.id == step && matches!(found.step.action, Action::Create | Action::Change);
+                // What a step changed before it had to wait, only this text says.
+                if let Some(found) = work.steps.iter_mut().find(makes)
+                    && !found.changed.contains(&what)
+                {
+                    found.changed.push(what.clone());
+                }
+                (step, StepState::ActionNeeded(what))
+            }
             Event::Done { step, changed } => {
                 if let Some(found) = work.steps.iter_mut().find(|found| found.step.id == step) {
                     found.changed.extend(changed);

@@ -45,7 +45,7 @@ pub use keep::KeepError;
 pub(super) use machine::{Choice, Event, Record};
 pub use probe::Probe;
 pub use tenant::ConnectedTenant;
-pub(super) use trouble::{of_call, of_credential, stage as stage_trouble};
+pub(super) use trouble::{before_authorisation, of_call, of_credential, stage as stage_trouble};
 
 /// What somebody else answers later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -88,6 +88,25 @@ pub(in crate::control) fn of_credential(error: &CredentialError, at: u64) -> Tro
 /// The next step of a plan whose administrator's tokens have ended.
 pub(super) const SIGN_IN_AGAIN: &str = "Sign in again to go on.";
 
+/// A plan cannot be read before somebody authorised: `trouble` says that, with the next step of a plan that was begun.
+pub(in crate::control) fn before_authorisation(trouble: Trouble) -> Trouble {
+    if trouble.next_step != SIGN_IN_AGAIN {
+        return trouble;
+    }
+    Trouble { next_step: "Authorise first; or read the script, which says the same.".to_owned(), ..trouble }
+}
+
+/// What a plan that was given up has changed.
+pub(super) fn half_made(changed: Vec<String>, connected: bool, at: u64) -> Trouble {
+    let next_step = if connected {
+        "Authorise again, so that what is connected is set up as it says; or disconnect."
+    } else {
+        "Connect again to go on, or disconnect to take it away again."
+    };
+    let detail = "A change was given up half-way, and what it had changed until then is in force.";
+    Trouble { changed, ..Trouble::new("half-made", detail, next_step, at) }
+}
+
 /// A browser that came back without success. `name` knows the names of tenants.
 pub(super) fn of_sign_in(error: &SignInError, name: impl Fn(Uuid) -> Option<String>, at: u64) -> Trouble {
     let kind = match error {

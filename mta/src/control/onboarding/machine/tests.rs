@@ -271,3 +271,66 @@ fn an_invitation_works_once_and_for_a_day() {
         assert!(works || found.is_err_and(|refused| refused.kind == "state" && refused.next_step == "Ask for a new link."));
     }
 }
+
+#[test]
+fn what_a_plan_changed_that_was_given_up_is_told_until_a_plan_is_through() {
+    let authorized = || Event::Authorized(Goal::Connect, administrator(true));
+    let begun = |before: Vec<Event>, changes: bool| {
+        let two = plan(&[("a", Action::Change), ("b", Action::Create)]);
+        with(before, [authorized(), Event::Planned(two)].into_iter().chain(changes.then(|| done("a"))))
+    };
+    let again = "Authorise again, so that what is connected is set up as it says; or disconnect.";
+    let first = "Connect again to go on, or disconnect to take it away again.";
+    for (before, stage, expected) in [
+        (begun(connected(), true), Stage::Connected, Some(again)),
+        (begun(chosen(), true), Stage::Disconnected, Some(first)),
+        (begun(connected(), false), Stage::Connected, None),
+        (begun(chosen(), false), Stage::Disconnected, None),
+        (chosen(), Stage::Disconnected, None),
+        (connected(), Stage::Connected, None),
+    ] {
+        let mut record = after(with(before, [Event::Abandoned]));
+        let told = |record: &Record| record.told().map(|trouble| (trouble.kind, trouble.next_step, trouble.changed));
+        let half = expected.map(|next| ("half-made".to_owned(), next.to_owned(), vec!["Made a.".to_owned()]));
+        assert_eq!((record.stage, told(&record)), (stage, half.clone()));
+        record.on(Event::Started, AT).expect("taken");
+        for event in chosen() {
+            record.on(event, AT).expect("taken");
+            assert_eq!(told(&record), half, "{:?}", record.stage);
+        }
+        record.on(Event::Troubled(trouble("declined")), AT).expect("taken");
+        let found = record.told().expect("told");
+        assert_eq!((found.kind.as_str(), found.changed.len()), ("declined", usize::from(half.is_some())));
+        record.on(authorized(), AT).expect("taken");
+        assert_eq!(told(&record), None, "it is being mended");
+        record.on(Event::Abandoned, AT).expect("taken");
+        assert_eq!(told(&record), half, "a plan that changed nothing mends nothing");
+        for event in with(chosen(), [authorized(), Event::Finished]) {
+            record.on(event, AT).expect("taken");
+        }
+        assert_eq!((record.stage, told(&record)), (Stage::Connected, None));
+    }
+}
+
+#[test]
+fn a_group_that_is_gone_half_way_leaves_what_was_changed_told() {
+    let begun = [Event::Authorized(Goal::Connect, administrator(true)), Event::Planned(plan(&[("a", Action::Create)])), done("a")];
+    let mut record = after(with(chosen(), begun.into_iter().chain([Event::GroupGone(Choice::Senders, trouble("missing"))])));
+    for kind in ["missing", "half-made"] {
+        let told = record.told().expect("told");
+        assert_eq!((told.kind.as_str(), told.changed), (kind, vec!["Made a.".to_owned()]));
+        record.on(Event::SendersChosen(Senders::AllUsers), AT).expect("taken");
+    }
+}
+
+#[test]
+fn what_a_step_did_before_it_waits_for_somebody_is_kept_once() {
+    let needed = || Event::ActionNeeded { step: "a".to_owned(), what: "Created it, switched off. Publish the record.".to_owned() };
+    for (action, changes) in [(Action::Create, true), (Action::Change, true), (Action::Check, false), (Action::Remove, false)] {
+        let begun = with(chosen(), [Event::Authorized(Goal::Connect, administrator(true)), Event::Planned(plan(&[("a", action.clone())]))]);
+        let record = after(with(begun, [needed(), Event::Running("a".to_owned()), needed(), Event::Started]));
+        let expected = if changes { vec!["Created it, switched off. Publish the record.".to_owned()] } else { Vec::new() };
+        assert_eq!(record.work.expect("work").changed(), expected, "{action:?}");
+        assert_eq!(record.trouble.expect("of the start").changed, expected, "{action:?}");
+    }
+}
