@@ -177,6 +177,7 @@ impl WorkView {
         let steps: Vec<StepLine> = work.steps.iter().map(StepLine::applied).collect();
         let summary = match work.finished {
             Some(at) => format!("All {} steps were done on {}.", steps.len(), time(at)),
+            None if steps.is_empty() => "What is there is being read.".to_owned(),
             None => format!("{done} of {} steps are done.", steps.len()),
         };
         Self { heading, summary, notes: work.notes.clone(), steps, goal: goal_word(work.goal), under_way }
