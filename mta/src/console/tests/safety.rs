@@ -292,17 +292,21 @@ async fn the_log_says_who_did_what_to_which_tenant_and_nothing_about_people() {
     let settings = LogSettings { level: "debug".to_owned(), format: LogFormat::Json };
     let (subscriber, flushed) = subscriber(&settings, log.clone()).unwrap();
     let logging = tracing::subscriber::set_default(subscriber);
-    let (router, fake) = console();
-    let mut olga = Browser::signed_in(&router, "olga").await;
-    fake.set(Stage::Connected);
-    olga.get(&format!("/tenants/{ONE}/people?text=ada")).await;
-    olga.get(&format!("/tenants/{ONE}/people/ada%40contoso.example")).await;
-    olga.post(&format!("/tenants/{ONE}/invitation"), &[]).await;
-    olga.post(&format!("/tenants/{ONE}/script-run"), &[("goal", "what")]).await;
-    basic(&router, ("anton", PASSWORD), "POST", &format!("/api/v1/tenants/{ONE}/synchronise"), "").await;
-    olga.post("/sign-out", &[]).await;
-    olga.get("/sign-in").await;
-    olga.post("/sign-in", &[("name", "a secret"), ("password", "typed wrongly")]).await;
+    // A place that logs for the first time in another test's thread just now may be taken for one that nobody listens to; after that it is known.
+    for _ in 0..2 {
+        let (router, fake) = console();
+        let mut olga = Browser::signed_in(&router, "olga").await;
+        fake.set(Stage::Connected);
+        olga.get(&format!("/tenants/{ONE}/people?text=ada")).await;
+        olga.get(&format!("/tenants/{ONE}/people/ada%40contoso.example")).await;
+        olga.post(&format!("/tenants/{ONE}/invitation"), &[]).await;
+        olga.post(&format!("/tenants/{ONE}/script-run"), &[("goal", "what")]).await;
+        basic(&router, ("anton", PASSWORD), "POST", &format!("/api/v1/tenants/{ONE}/synchronise"), "").await;
+        olga.post("/sign-out", &[]).await;
+        olga.get("/sign-in").await;
+        olga.post("/sign-in", &[("name", "a secret"), ("password", "typed wrongly")]).await;
+        tracing::callsite::rebuild_interest_cache();
+    }
     drop((logging, flushed));
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
