@@ -9,7 +9,7 @@ GRAPH_DESCRIPTION ?= ../shared/graph/graph-openapi.json
 FUZZ_SECONDS ?= 60
 
 demo: setup ## Connect a tenant at a stand-in for Microsoft's cloud, send the demo mail by the connectors made there, print what happened. BROWSER=20min: connect it yourself, in a browser.
-	$(CARGO) build --locked --bin signet --bin signet-cloud
+	$(CARGO) build --locked --workspace --bins
 	tests/cloud/demo.sh "$${CARGO_TARGET_DIR:-target}/debug" target/demo $(BROWSER)
 
 test: setup judges ## All tests, with the foreign judges.
