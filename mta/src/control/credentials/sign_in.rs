@@ -25,8 +25,7 @@ const ORGANIZATIONS: &str = "organizations";
 /// What every sign-in asks for: an id_token, with the name in it.
 const IDENTITY: [&str; 2] = ["openid", "profile"];
 /// What the administrator's token is for, below Graph: the domains, and the check of the administrator's own role.
-const ADMINISTRATOR_PERMISSIONS: [&str; 3] =
-    ["Domain.ReadWrite.All", "RoleManagement.Read.Directory", "RoleAssignmentSchedule.Read.Directory"];
+const ADMINISTRATOR_PERMISSIONS: [&str; 3] = ["Domain.ReadWrite.All", "RoleManagement.Read.Directory", "User.Read"];
 /// What the administrator consents to for mail flow.
 const EXCHANGE_PERMISSION: &str = "Exchange.Manage";
 /// The longest query that a redirect is read from; codes have about 2,000 octets.

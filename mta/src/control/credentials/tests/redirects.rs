@@ -482,7 +482,7 @@ async fn an_authorisation_asks_for_both_resources_and_redeems_for_one() {
     let url = credentials.begin(Some(TENANT), Purpose::Authorize, browser(), now()).unwrap();
     assert_eq!(url.path(), format!("/{TENANT}/oauth2/v2.0/authorize"));
     let graph = "https://graph.microsoft.com/Domain.ReadWrite.All https://graph.microsoft.com/RoleManagement.Read.Directory \
-                 https://graph.microsoft.com/RoleAssignmentSchedule.Read.Directory offline_access";
+                 https://graph.microsoft.com/User.Read offline_access";
     assert_eq!(query(&url)["scope"], format!("openid profile {graph} https://outlook.office365.com/Exchange.Manage"));
     come_back(&service, &credentials, Purpose::Authorize, |claims| signed(&claims)).await.unwrap();
     assert_eq!(service.asked()[0].field("scope"), format!("openid profile {graph}"));
